@@ -1,0 +1,6 @@
+//! opsctl runs documented operations procedures as checklists: it looks, judges and leaves a record.
+//!
+//! `ARCHITECTURE.md` has the layers; an import goes down, never up, never sideways.
+
+pub mod model;
+pub mod probe;

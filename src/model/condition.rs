@@ -1,0 +1,581 @@
+//! The grammar of expectations: `200`, `above 20%`, `not contains x`, `within 30% of median(14)`, `any of [...]`.
+//!
+//! Parsing needs the type of the fact, so that `on` is text for a text fact and an error for a number.
+
+use std::fmt;
+
+use regex::Regex;
+
+use super::fact::FactType;
+use super::unit::{Dimension, Quantity};
+
+/// What may be demanded of one fact.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Condition {
+    Is(Literal),
+    OneOf(Vec<Literal>),
+    /// Both ends included.
+    Between(Quantity, Quantity),
+    Limit(Relation, Quantity),
+    /// A part of the text, or an item of the list.
+    Contains(String),
+    StartsWith(String),
+    EndsWith(String),
+    Matches(Pattern),
+    /// Not further than this many percent from an earlier value, either way.
+    Within {
+        percent: f64,
+        of: Earlier,
+    },
+    /// A limit at this many percent of an earlier value.
+    Relative {
+        relation: Relation,
+        percent: f64,
+        of: Earlier,
+    },
+    /// A limit on the change in one period; a percentage is relative to the earlier value.
+    Changes {
+        direction: Direction,
+        relation: Relation,
+        by: Quantity,
+        per: Period,
+    },
+    Not(Box<Condition>),
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Literal {
+    Bool(bool),
+    Integer(i64),
+    Number(Quantity),
+    Text(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Relation {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+}
+
+/// Which earlier values of the fact a history condition looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Earlier {
+    Previous,
+    /// The median of up to this many runs; needs at least half of them.
+    Median(usize),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    Rises,
+    Falls,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Period {
+    Hour,
+    Day,
+    Week,
+}
+
+/// A regular expression that compares by its source.
+#[derive(Clone, Debug)]
+pub struct Pattern(Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Pattern {
+    /// # Errors
+    /// The text is not a regular expression; the message names the reason in one line.
+    pub fn new(text: &str) -> Result<Self, ConditionError> {
+        Regex::new(text).map(Self).map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+            ConditionError::new(
+                format!("`{text}` is not a regular expression: {reason}"),
+                "test it with `grep -P`, and quote it with '...' in YAML",
+            )
+        })
+    }
+
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Period {
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        match self {
+            Self::Hour => 3600.0,
+            Self::Day => 86_400.0,
+            Self::Week => 604_800.0,
+        }
+    }
+}
+
+impl Relation {
+    /// Whether `number` stands in this relation to `limit`.
+    #[must_use]
+    pub fn holds(self, number: f64, limit: f64) -> bool {
+        match self {
+            Self::Above => number > limit,
+            Self::AtLeast => number >= limit,
+            Self::Below => number < limit,
+            Self::AtMost => number <= limit,
+        }
+    }
+}
+
+/// Why a text is not a condition for this fact.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConditionError {
+    pub message: String,
+    pub help: String,
+}
+
+impl ConditionError {
+    pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+/// The words of limits, longest first; the first of each relation is the one that is printed.
+const RELATIONS: &[(&str, Relation)] = &[
+    ("above", Relation::Above),
+    ("at least", Relation::AtLeast),
+    ("below", Relation::Below),
+    ("at most", Relation::AtMost),
+    (">=", Relation::AtLeast),
+    ("<=", Relation::AtMost),
+    (">", Relation::Above),
+    ("<", Relation::Below),
+];
+
+const TEXT_TESTS: &[&str] = &["contains", "matches", "starts with", "ends with"];
+const MAX_DEPTH: usize = 16;
+
+impl Condition {
+    /// Parses the written form of a condition on a fact of type `ty`.
+    ///
+    /// # Errors
+    /// The text is no condition, or none that fits the type; `help` shows a right one.
+    pub fn parse(text: &str, ty: FactType) -> Result<Self, ConditionError> {
+        parse_at(text.trim(), ty, 0)
+    }
+
+    /// Whether it needs earlier values of the fact.
+    #[must_use]
+    pub fn needs_history(&self) -> bool {
+        match self {
+            Self::Within { .. } | Self::Relative { .. } | Self::Changes { .. } => true,
+            Self::Not(inner) => inner.needs_history(),
+            Self::All(all) | Self::Any(all) => all.iter().any(Self::needs_history),
+            Self::Is(_)
+            | Self::OneOf(_)
+            | Self::Between(..)
+            | Self::Limit(..)
+            | Self::Contains(_)
+            | Self::StartsWith(_)
+            | Self::EndsWith(_)
+            | Self::Matches(_) => false,
+        }
+    }
+}
+
+/// The rest of `text` after the words `prefix`, if it starts with them as whole words.
+fn after<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let rest = text.strip_prefix(prefix)?;
+    let symbol = prefix.starts_with(['<', '>']);
+    (symbol || rest.is_empty() || rest.starts_with([' ', '[', '(', '"'])).then(|| rest.trim_start())
+}
+
+fn parse_at(text: &str, ty: FactType, depth: usize) -> Result<Condition, ConditionError> {
+    if depth > MAX_DEPTH {
+        return Err(ConditionError::new("the condition is nested too deeply", "write it in fewer levels"));
+    }
+    if text.is_empty() {
+        return Err(mismatch("an empty condition", ty));
+    }
+    if let Some(literal) = unquote(text) {
+        return literal_condition(&literal, text, ty, Quoted::Yes);
+    }
+    if let Some(rest) = after(text, "not") {
+        return Ok(Condition::Not(Box::new(parse_at(rest, ty, depth + 1)?)));
+    }
+    if let Some(rest) = after(text, "one of") {
+        let items = items_of(rest)?;
+        return Condition::one_of(items.iter().map(String::as_str), ty);
+    }
+    for (word, make) in [("all of", Condition::All as fn(Vec<Condition>) -> Condition), ("any of", Condition::Any)] {
+        if let Some(rest) = after(text, word) {
+            let items = items_of(rest)?;
+            let conditions: Result<Vec<_>, _> = items.iter().map(|item| parse_at(item, ty, depth + 1)).collect();
+            return Ok(make(conditions?));
+        }
+    }
+    if matches!(ty, FactType::Text | FactType::Texts | FactType::Any) {
+        for test in TEXT_TESTS {
+            if let Some(rest) = after(text, test) {
+                return text_test(test, rest, ty);
+            }
+        }
+    }
+    for direction in [Direction::Rises, Direction::Falls] {
+        if let Some(rest) = after(text, direction.word()) {
+            return changes(text, direction, rest, ty);
+        }
+    }
+    if let Some(rest) = after(text, "within") {
+        let (percent, of) = share_of_earlier(rest).ok_or_else(|| history_help(text))?;
+        numeric(ty, text)?;
+        return Ok(Condition::Within { percent, of: of? });
+    }
+    for &(word, relation) in RELATIONS {
+        if let Some(rest) = after(text, word) {
+            if let Some((percent, of)) = share_of_earlier(rest) {
+                numeric(ty, text)?;
+                return Ok(Condition::Relative { relation, percent, of: of? });
+            }
+            return Ok(Condition::Limit(relation, limit(rest, ty)?));
+        }
+    }
+    if ty != FactType::Text
+        && ty != FactType::Texts
+        && let Some((low, high)) = text.split_once("..")
+        && let Ok(range) = between(low, high, ty)
+    {
+        return Ok(range);
+    }
+    literal_condition(text, text, ty, Quoted::No)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Quoted {
+    Yes,
+    No,
+}
+
+impl Condition {
+    /// One of several literals, written as a list.
+    ///
+    /// # Errors
+    /// The list is empty, or an item does not fit the type.
+    pub fn one_of<'t>(items: impl Iterator<Item = &'t str>, ty: FactType) -> Result<Self, ConditionError> {
+        let literals: Result<Vec<_>, _> = items.map(|item| literal(item.trim(), ty)).collect();
+        let literals = literals?;
+        if literals.is_empty() {
+            return Err(ConditionError::new(
+                "an empty list allows nothing",
+                "write the allowed values, such as `[200, 204]`",
+            ));
+        }
+        Ok(Self::OneOf(literals))
+    }
+}
+
+fn literal(text: &str, ty: FactType) -> Result<Literal, ConditionError> {
+    let (inner, quoted) = match unquote(text) {
+        Some(inner) => (inner, Quoted::Yes),
+        None => (text.to_owned(), Quoted::No),
+    };
+    match literal_condition(&inner, text, ty, quoted)? {
+        Condition::Is(literal) => Ok(literal),
+        Condition::OneOf(_)
+        | Condition::Between(..)
+        | Condition::Limit(..)
+        | Condition::Contains(_)
+        | Condition::StartsWith(_)
+        | Condition::EndsWith(_)
+        | Condition::Matches(_)
+        | Condition::Within { .. }
+        | Condition::Relative { .. }
+        | Condition::Changes { .. }
+        | Condition::Not(_)
+        | Condition::All(_)
+        | Condition::Any(_) => Err(mismatch(text, ty)),
+    }
+}
+
+fn literal_condition(text: &str, written: &str, ty: FactType, quoted: Quoted) -> Result<Condition, ConditionError> {
+    let flag = match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    };
+    match ty {
+        FactType::Bool => flag.map(|flag| Condition::Is(Literal::Bool(flag))).ok_or_else(|| mismatch(written, ty)),
+        FactType::Text => Ok(Condition::Is(Literal::Text(text.to_owned()))),
+        FactType::Texts => Err(mismatch(written, ty)),
+        FactType::Any if quoted == Quoted::Yes => Ok(Condition::Is(Literal::Text(text.to_owned()))),
+        FactType::Any => Ok(Condition::Is(match (flag, text.parse::<i64>(), text.parse::<Quantity>()) {
+            (Some(flag), _, _) => Literal::Bool(flag),
+            (_, Ok(integer), _) => Literal::Integer(integer),
+            (_, _, Ok(number)) => Literal::Number(number),
+            _ => Literal::Text(text.to_owned()),
+        })),
+        FactType::Count => match text.parse::<i64>() {
+            Ok(integer) => Ok(Condition::Is(Literal::Integer(integer))),
+            Err(_) => Ok(Condition::Is(Literal::Number(limit(text, ty)?))),
+        },
+        FactType::Percent | FactType::Size | FactType::SizeShare | FactType::Duration | FactType::Rate => {
+            Ok(Condition::Is(Literal::Number(limit(text, ty)?)))
+        }
+    }
+}
+
+fn limit(text: &str, ty: FactType) -> Result<Quantity, ConditionError> {
+    numeric(ty, text)?;
+    let quantity: Quantity = text.parse().map_err(|error: super::unit::QuantityError| {
+        let (_, example) = ty.describe();
+        ConditionError::new(error.to_string(), format!("write for example `{example}`"))
+    })?;
+    if ty.admits(quantity.dimension()) {
+        return Ok(quantity);
+    }
+    let (_, example) = ty.describe();
+    Err(ConditionError::new(
+        format!("`{text}` is {}, which does not fit a {}", quantity.dimension().describe(), ty.describe().0),
+        format!("write for example `{example}`"),
+    ))
+}
+
+/// Refuses limits on facts that are no numbers.
+fn numeric(ty: FactType, written: &str) -> Result<(), ConditionError> {
+    match ty {
+        FactType::Bool | FactType::Text | FactType::Texts => Err(mismatch(written, ty)),
+        FactType::Count
+        | FactType::Percent
+        | FactType::Size
+        | FactType::SizeShare
+        | FactType::Duration
+        | FactType::Rate
+        | FactType::Any => Ok(()),
+    }
+}
+
+fn mismatch(written: &str, ty: FactType) -> ConditionError {
+    let (name, example) = ty.describe();
+    ConditionError::new(
+        format!("`{written}` does not fit a fact that is a {name}"),
+        format!("write for example `{example}`"),
+    )
+}
+
+fn history_help(written: &str) -> ConditionError {
+    ConditionError::new(
+        format!("`{written}` does not say which earlier value is meant"),
+        "write for example `within 30% of median(14)`, `at most 150% of previous` or `rises below 5% per day`",
+    )
+}
+
+fn between(low: &str, high: &str, ty: FactType) -> Result<Condition, ConditionError> {
+    let (low, high) = (limit(low.trim(), ty)?, limit(high.trim(), ty)?);
+    if low.dimension() != high.dimension() || low.amount() > high.amount() {
+        return Err(ConditionError::new(
+            format!("`{low}..{high}` is not a range"),
+            "write the lower end first: `200..299`",
+        ));
+    }
+    Ok(Condition::Between(low, high))
+}
+
+fn text_test(test: &str, rest: &str, ty: FactType) -> Result<Condition, ConditionError> {
+    let text = unquote(rest).unwrap_or_else(|| rest.to_owned());
+    if text.is_empty() {
+        return Err(ConditionError::new(
+            format!("`{test}` nothing holds for every text"),
+            format!("write what it {test}, such as `{test} ok`"),
+        ));
+    }
+    match test {
+        "contains" => Ok(Condition::Contains(text)),
+        "matches" => Ok(Condition::Matches(Pattern::new(&text)?)),
+        "starts with" if ty != FactType::Texts => Ok(Condition::StartsWith(text)),
+        "ends with" if ty != FactType::Texts => Ok(Condition::EndsWith(text)),
+        _ => Err(mismatch(&format!("{test} {text}"), ty)),
+    }
+}
+
+/// `30% of median(14)` as its parts; `None` when there is no ` of `, an inner error when the earlier value is unknown.
+fn share_of_earlier(text: &str) -> Option<(f64, Result<Earlier, ConditionError>)> {
+    let (percent, of) = text.split_once(" of ")?;
+    let percent = Quantity::parse_as(percent, Dimension::Percent).ok()?;
+    Some((percent.amount(), earlier(of.trim())))
+}
+
+fn earlier(text: &str) -> Result<Earlier, ConditionError> {
+    if text == "previous" {
+        return Ok(Earlier::Previous);
+    }
+    text.strip_prefix("median(")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .and_then(|count| count.trim().parse().ok())
+        .filter(|count| (1..=1000).contains(count))
+        .map(Earlier::Median)
+        .ok_or_else(|| history_help(text))
+}
+
+fn changes(written: &str, direction: Direction, rest: &str, ty: FactType) -> Result<Condition, ConditionError> {
+    numeric(ty, written)?;
+    let (limit_text, per) = rest.split_once(" per ").ok_or_else(|| history_help(written))?;
+    let per = match per.trim() {
+        "hour" => Period::Hour,
+        "day" => Period::Day,
+        "week" => Period::Week,
+        _ => return Err(history_help(written)),
+    };
+    for &(word, relation) in RELATIONS {
+        if let Some(amount) = after(limit_text, word) {
+            let by: Quantity = amount.parse().map_err(|_| history_help(written))?;
+            if by.dimension() != Dimension::Percent && !ty.admits(by.dimension()) {
+                return Err(mismatch(written, ty));
+            }
+            return Ok(Condition::Changes { direction, relation, by, per });
+        }
+    }
+    Err(history_help(written))
+}
+
+/// The items of `[a, "b, c", d]`, split at commas outside quotes and brackets.
+fn items_of(text: &str) -> Result<Vec<String>, ConditionError> {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).ok_or_else(|| {
+        ConditionError::new(format!("`{text}` is not a list"), "write it with brackets: `[above 20%, above 50GiB]`")
+    })?;
+    let (mut items, mut item, mut depth, mut quoted, mut escaped) = (Vec::new(), String::new(), 0_usize, false, false);
+    for c in inner.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted => depth = depth.saturating_sub(1),
+            ',' if !quoted && depth == 0 => {
+                items.push(std::mem::take(&mut item).trim().to_owned());
+                continue;
+            }
+            _ => {}
+        }
+        item.push(c);
+    }
+    items.push(item.trim().to_owned());
+    if items.iter().any(String::is_empty) {
+        return Err(ConditionError::new("an empty item in a list", "remove it, or write what is allowed"));
+    }
+    Ok(items)
+}
+
+/// The text inside double quotes, with JSON's escapes; `None` if it is not quoted as a whole.
+fn unquote(text: &str) -> Option<String> {
+    (text.len() >= 2 && text.starts_with('"') && text.ends_with('"')).then(|| serde_json::from_str(text).ok())?
+}
+
+/// Quotes a text that would be read as something else.
+fn quote(text: &str, ty: FactType) -> String {
+    let harmless = !text.is_empty()
+        && text == text.trim()
+        && !text.contains(['[', ']', ',', '"', '\\'])
+        && !text.contains(char::is_control)
+        && Condition::parse(text, ty) == Ok(Condition::Is(Literal::Text(text.to_owned())));
+    if harmless { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
+impl Direction {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Rises => "rises",
+            Self::Falls => "falls",
+        }
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = RELATIONS.iter().find(|(_, relation)| relation == self).map_or("", |(word, _)| word);
+        f.write_str(word)
+    }
+}
+
+impl fmt::Display for Earlier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Previous => f.write_str("previous"),
+            Self::Median(count) => write!(f, "median({count})"),
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+        })
+    }
+}
+
+/// Quoted wherever a bare text would be read as something else, for the widest type.
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(flag) => write!(f, "{flag}"),
+            Self::Integer(integer) => write!(f, "{integer}"),
+            Self::Number(quantity) => write!(f, "{quantity}"),
+            Self::Text(text) => f.write_str(&quote(text, FactType::Any)),
+        }
+    }
+}
+
+struct Items<'c, T>(&'c [T]);
+
+impl<T: fmt::Display> fmt::Display for Items<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, item) in self.0.iter().enumerate() {
+            write!(f, "{}{item}", if index == 0 { "" } else { ", " })?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// The canonical written form: parses back to the same condition.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(literal) => write!(f, "{literal}"),
+            Self::OneOf(literals) => write!(f, "one of {}", Items(literals)),
+            Self::Between(low, high) => write!(f, "{low}..{high}"),
+            Self::Limit(relation, quantity) => write!(f, "{relation} {quantity}"),
+            Self::Contains(text) => write!(f, "contains {}", quote(text, FactType::Text)),
+            Self::StartsWith(text) => write!(f, "starts with {}", quote(text, FactType::Text)),
+            Self::EndsWith(text) => write!(f, "ends with {}", quote(text, FactType::Text)),
+            Self::Matches(pattern) => write!(f, "matches {}", quote(pattern.as_str(), FactType::Text)),
+            Self::Within { percent, of } => write!(f, "within {} of {of}", Quantity::percent(*percent)),
+            Self::Relative { relation, percent, of } => {
+                write!(f, "{relation} {} of {of}", Quantity::percent(*percent))
+            }
+            Self::Changes { direction, relation, by, per } => {
+                write!(f, "{} {relation} {by} per {per}", direction.word())
+            }
+            Self::Not(inner) => write!(f, "not {inner}"),
+            Self::All(all) => write!(f, "all of {}", Items(all)),
+            Self::Any(any) => write!(f, "any of {}", Items(any)),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Events: all that a run says, in the order in which it happened. Facts only; sums are folds (see `record`).
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::expectation::Check;
+use super::fact::{Evidence, Facts};
+use super::id::{ProcedureId, RunId, StepId};
+use super::outcome::{Exit, Outcome, Skip, Verdict};
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// From 1, without gaps, within the run.
+    pub seq: u64,
+    pub at: DateTime<Utc>,
+    /// Since the run began, by the monotonic clock.
+    #[serde(rename = "elapsed_ms", with = "millis")]
+    pub elapsed: Duration,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    RunStarted(RunStart),
+    ProcedureStarted {
+        procedure: ProcedureId,
+    },
+    StepStarted {
+        procedure: ProcedureId,
+        step: StepId,
+    },
+    /// An attempt that did not pass and is followed by another one.
+    AttemptFailed {
+        procedure: ProcedureId,
+        step: StepId,
+        attempt: u32,
+        reason: String,
+    },
+    StepFinished(Box<StepResult>),
+    ProcedureFinished(ProcedureResult),
+    /// A signal asked the run to stop: no new step starts.
+    Interrupted {
+        exit: Exit,
+    },
+    RunFinished {
+        outcome: Outcome,
+        exit: Exit,
+    },
+}
+
+/// What is going to be run: enough to show the run without the files that it came from.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RunStart {
+    pub run: RunId,
+    /// Version of the program.
+    pub opsctl: String,
+    pub site: String,
+    /// As typed, for people: `daily check`.
+    pub command: String,
+    pub host: String,
+    /// The user who started it.
+    pub operator: String,
+    pub timezone: String,
+    pub procedures: Vec<ProcedurePlan>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ProcedurePlan {
+    pub id: ProcedureId,
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_ms: Option<u64>,
+    pub criteria: Vec<String>,
+    pub steps: Vec<StepPlan>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StepPlan {
+    pub id: StepId,
+    pub title: String,
+    /// `probe`, `gather`, ...
+    pub kind: String,
+    /// The kind of probe.
+    pub probe: String,
+    /// File and line.
+    pub at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StepResult {
+    pub procedure: ProcedureId,
+    pub step: StepId,
+    pub outcome: Outcome,
+    #[serde(rename = "took_ms", with = "millis")]
+    pub took: Duration,
+    pub attempts: u32,
+    /// Why it is not simply passed, in one line; also set for a pass that needs a remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skip: Option<Skip>,
+    /// When this step was first seen like this, if it was so in the runs before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    pub subjects: Vec<SubjectResult>,
+    pub evidence: Vec<Evidence>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SubjectResult {
+    pub name: String,
+    pub outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    pub facts: Facts,
+    pub checks: Vec<Check>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ProcedureResult {
+    pub procedure: ProcedureId,
+    pub outcome: Outcome,
+    #[serde(rename = "took_ms", with = "millis")]
+    pub took: Duration,
+    pub criteria: Vec<CriterionResult>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CriterionResult {
+    pub says: String,
+    pub outcome: Verdict,
+    pub proven_by: Vec<String>,
+}
+
+/// Durations as whole milliseconds with three decimals: exact to the microsecond.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a run fit")]
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_micros() as f64 / 1000.0)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let millis = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(millis / 1000.0).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,13 @@
+//! The words of opsctl as types: values, facts, conditions, outcomes, events. Pure: no I/O, no clock, no runtime.
+
+pub mod condition;
+pub mod event;
+pub mod expectation;
+pub mod fact;
+pub mod id;
+pub mod input;
+pub mod outcome;
+pub mod record;
+pub mod secret;
+pub mod unit;
+pub mod value;

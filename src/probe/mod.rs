@@ -1,0 +1,187 @@
+//! Probes: each looks once at one kind of thing and reports typed facts. None judges, retries, prints or sleeps.
+//!
+//! A new kind is one file here, one line in [`KINDS`] and one example in `examples/probes/`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::fact::{FactSpec, Observation};
+use crate::model::input::{InputError, InputSpec, Inputs};
+use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
+
+pub mod backup;
+pub mod command;
+pub mod disk;
+pub mod file;
+pub mod http;
+pub mod load;
+pub mod log;
+pub mod memory;
+pub mod process;
+pub mod secrets;
+pub mod sql;
+
+/// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
+pub trait Probe: Send + Sync {
+    /// What is looked at, for people; free of secrets.
+    fn target(&self) -> String;
+
+    /// The host or database that is asked: at most two looks at one resource run at the same time.
+    fn resource(&self) -> Option<String> {
+        None
+    }
+
+    /// Looks once. What was seen is an observation, even if it is that the target does not answer; an error means
+    /// that nothing could be seen.
+    fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>>;
+}
+
+/// A kind of probe: what procedures may write, what it reports, how it is made.
+pub struct Kind {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub inputs: &'static [InputSpec],
+    /// Every fact that this kind can report: the source of vetting, `explain` and the schema.
+    pub facts: &'static [FactSpec],
+    /// A step in YAML, shown by `explain`; the test over all examples runs it through the loader.
+    pub example: &'static str,
+    pub build: fn(&Inputs) -> Result<Box<dyn Probe>, InputError>,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({})", self.name)
+    }
+}
+
+/// Every kind of probe, by name.
+pub const KINDS: &[&Kind] = &[
+    &http::KIND,
+    &sql::KIND,
+    &log::KIND,
+    &disk::KIND,
+    &process::KIND,
+    &file::KIND,
+    &backup::KIND,
+    &command::KIND,
+    &memory::KIND,
+    &load::KIND,
+];
+
+#[must_use]
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name).copied()
+}
+
+/// A database that the site file names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Database {
+    /// `mysql://`, `mariadb://`, `postgres://` or `sqlite://`.
+    pub url: MaybeSecret,
+}
+
+/// What a look may know of the run that it is part of.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// When the run began: windows and ages count from here.
+    pub now: DateTime<Utc>,
+    pub timezone: chrono_tz::Tz,
+    /// The step's time limit. The engine ends the look shortly after it; a look that can say how far it came ends
+    /// by itself within it.
+    pub limit: Duration,
+    /// Set when nobody waits for the answer any more; work on a blocking thread must look at it often.
+    pub cancel: CancellationToken,
+    /// The facts that the step's expectations name, in full (`json.queue.depth`): which members of a family to report.
+    pub asked: Arc<[String]>,
+    pub databases: Arc<IndexMap<String, Database>>,
+    /// Knows every secret that was resolved; the engine masks all that leaves it.
+    pub mask: Mask,
+    /// The folder of the site file, where relative paths and commands start.
+    pub folder: PathBuf,
+}
+
+impl Context {
+    /// The members of `family` that the step's expectations name.
+    pub fn asked_of<'c>(&'c self, family: &'c str) -> impl Iterator<Item = &'c str> {
+        self.asked.iter().filter_map(move |fact| fact.strip_prefix(family)?.strip_prefix('.'))
+    }
+
+    /// Resolves a secret as late as possible, and masks it from now on.
+    ///
+    /// # Errors
+    /// The variable, file or command is not there; the message names it and never its content.
+    pub async fn secret(&self, secret: &SecretRef) -> Result<Secret, ProbeError> {
+        let resolved = secrets::resolve(secret, self.limit).await?;
+        self.mask.add(resolved.expose());
+        Ok(resolved)
+    }
+
+    /// The text, resolved and masked if it is a secret.
+    ///
+    /// # Errors
+    /// As [`Context::secret`].
+    pub async fn text(&self, text: &MaybeSecret) -> Result<Secret, ProbeError> {
+        match text {
+            MaybeSecret::Plain(text) => Ok(Secret::new(text.clone())),
+            MaybeSecret::Secret(secret) => self.secret(secret).await,
+        }
+    }
+
+    /// Runs blocking work on a thread of its own.
+    ///
+    /// # Errors
+    /// Those of the work; a panic in it goes on in the caller.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ProbeError> + Send + 'static,
+    ) -> Result<T, ProbeError> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result,
+            Err(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
+            Err(_) => Err(ProbeError::new("cancelled", "the program is ending")),
+        }
+    }
+}
+
+/// Why nothing could be seen.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ProbeError {
+    /// A stable word for machines: `permission`, `not_found`, `no_such_tool`, `bad_answer`, `time_limit`, ...
+    pub code: &'static str,
+    /// Names the thing and the place; free of secrets.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl ProbeError {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None }
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// An I/O error at `place`: says "permission denied", "no such file" in plain words.
+    #[must_use]
+    pub fn io(place: impl fmt::Display, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::NotFound => Self::new("not_found", format!("{place} does not exist")),
+            ErrorKind::PermissionDenied => Self::new("permission", format!("no permission to read {place}"))
+                .help("run opsctl as a user who may, or give its user the right"),
+            _ => Self::new("io", format!("cannot read {place}: {error}")),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Real servers from the system's packages, on free loopback ports, gone with the test process.
+
+use std::io;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// Starts `command` so that the kernel kills it when this test process ends, however it ends.
+///
+/// The death signal is bound to the thread that forks, so the fork happens on a thread that never ends.
+pub fn start(command: Vec<String>) -> u32 {
+    let (sender, receiver) = std::sync::mpsc::channel::<io::Result<u32>>();
+    std::thread::spawn(move || {
+        let child: io::Result<Child> = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .args(&command)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        sender
+            .send(child.as_ref().map(Child::id).map_err(|error| io::Error::new(error.kind(), error.to_string())))
+            .ok();
+        if let Ok(mut child) = child {
+            child.wait().ok();
+        }
+        loop {
+            std::thread::park();
+        }
+    });
+    receiver.recv().expect("the starter answers").expect("the server starts")
+}
+
+/// Waits until `ready` says so.
+pub fn wait_until(what: &str, ready: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !ready() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what} was not ready after a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The program on the path or in the places where servers live; a missing one fails the test and says what to do.
+pub fn program(name: &str) -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':')
+        .chain(["/usr/sbin", "/sbin"])
+        .map(|folder| format!("{folder}/{name}"))
+        .find(|candidate| std::path::Path::new(candidate).is_file())
+        .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
+}
