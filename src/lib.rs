@@ -2,5 +2,8 @@
 //!
 //! `ARCHITECTURE.md` has the layers; an import goes down, never up, never sideways.
 
+pub mod engine;
 pub mod model;
+
 pub mod probe;
+pub mod procedure;

@@ -67,26 +67,32 @@ pub struct FactSpec {
     pub ty: FactType,
     /// A family has members named by the procedure (`json: { queue.depth: ... }`); each is a fact `family.member`.
     pub family: bool,
-    /// Every step with an expectation also expects this yes-or-no fact to be true, unless it says otherwise itself.
-    /// For "the target answers at all", so that an outage is a failure and not an inability to look.
-    pub implied: bool,
+    /// Every step with an expectation also expects this yes-or-no fact to be true, unless it names this fact or one
+    /// of these. For "the target answers at all", so that an outage is a failure and not an inability to look.
+    pub implied: Option<&'static [&'static str]>,
     pub about: &'static str,
 }
 
 impl FactSpec {
     #[must_use]
     pub const fn new(name: &'static str, ty: FactType, about: &'static str) -> Self {
-        Self { name, ty, family: false, implied: false, about }
+        Self { name, ty, family: false, implied: None, about }
     }
 
     #[must_use]
     pub const fn family(name: &'static str, ty: FactType, about: &'static str) -> Self {
-        Self { name, ty, family: true, implied: false, about }
+        Self { name, ty, family: true, implied: None, about }
     }
 
     #[must_use]
     pub const fn implied(name: &'static str, about: &'static str) -> Self {
-        Self { name, ty: FactType::Bool, family: false, implied: true, about }
+        Self::implied_unless(name, &[], about)
+    }
+
+    /// Implied, but not where the step names one of `others`.
+    #[must_use]
+    pub const fn implied_unless(name: &'static str, others: &'static [&'static str], about: &'static str) -> Self {
+        Self { name, ty: FactType::Bool, family: false, implied: Some(others), about }
     }
 }
 

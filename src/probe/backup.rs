@@ -9,5 +9,6 @@ pub static KIND: Kind = Kind {
     inputs: &[],
     facts: &[],
     example: "",
+    limit: std::time::Duration::from_secs(30),
     build: |_| Err(InputError::new("", "not written yet", "")),
 };

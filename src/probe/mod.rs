@@ -52,6 +52,8 @@ pub struct Kind {
     pub facts: &'static [FactSpec],
     /// A step in YAML, shown by `explain`; the test over all examples runs it through the loader.
     pub example: &'static str,
+    /// The time limit of a look, where the step names none.
+    pub limit: Duration,
     pub build: fn(&Inputs) -> Result<Box<dyn Probe>, InputError>,
 }
 

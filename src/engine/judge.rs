@@ -1,0 +1,223 @@
+//! From what was seen to outcomes: subjects, steps, criteria, procedures. Pure.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::json;
+
+use crate::model::event::{CriterionResult, StepResult, SubjectResult};
+use crate::model::expectation::{Baseline, Check, Expectation, Level, Reading};
+use crate::model::fact::Subject;
+use crate::model::id::{ProcedureId, StepId};
+use crate::model::outcome::{Outcome, Skip, Verdict};
+use crate::procedure::document::{Criterion, Procedure, Proof, Step, belongs_to};
+use crate::procedure::site::Waiver;
+
+/// The history of one step, fetched before judging.
+pub struct Past {
+    pub now: DateTime<Utc>,
+    pub readings: HashMap<(String, String), Vec<Reading>>,
+}
+
+impl Baseline for Past {
+    fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    fn earlier(&self, subject: &str, fact: &str) -> &[Reading] {
+        self.readings.get(&(subject.to_owned(), fact.to_owned())).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Judges one subject against what the step expects.
+pub fn subject(step: &Step, seen: Subject, past: &dyn Baseline) -> SubjectResult {
+    let mut checks: Vec<Check> = Vec::new();
+    if seen.error.is_none() {
+        checks = step.expectations.iter().map(|expectation| expectation.check(&seen, past)).collect();
+        settle_implied(step, &seen, &mut checks);
+    }
+    let judged = checks.iter().map(|check| match (check.level, check.met) {
+        (_, Some(true)) => Outcome::Passed,
+        (Level::Expect, Some(false)) => Outcome::Failed,
+        (Level::Expect, None) => Outcome::Errored,
+        (Level::Prefer, Some(false) | None) => Outcome::Warned,
+    });
+    let outcome = if seen.error.is_some() { Outcome::Errored } else { judged.max().unwrap_or(Outcome::Passed) };
+    SubjectResult { name: seen.name, outcome, error: seen.error, notes: seen.notes, facts: seen.facts, checks }
+}
+
+/// What is only implied says nothing when it holds; when it does not, facts that are missing because of it add nothing.
+fn settle_implied(step: &Step, seen: &Subject, checks: &mut Vec<Check>) {
+    let specs = || step.looks.iter().flat_map(|look| look.kind.facts);
+    let is_implied = |fact: &str| specs().any(|spec| spec.implied.is_some() && spec.name == fact);
+    let down = checks.iter().any(|check| is_implied(&check.fact) && check.met == Some(false));
+    if down {
+        checks.retain(|check| check.met.is_some());
+        for check in checks.iter_mut().filter(|check| is_implied(&check.fact)) {
+            check.note = Some(seen.notes.join("; ")).filter(|note| !note.is_empty());
+        }
+    } else {
+        checks.retain(|check| !(is_implied(&check.fact) && check.met == Some(true)));
+    }
+}
+
+/// Lowers the outcome of a subject that a waiver covers on `today`; an expired one is mentioned.
+pub fn waive(result: &mut SubjectResult, procedure: &ProcedureId, step: &StepId, waivers: &[Waiver], today: NaiveDate) {
+    if !matches!(result.outcome, Outcome::Failed | Outcome::Warned | Outcome::Errored) {
+        return;
+    }
+    let id = format!("{procedure}.{step}");
+    let covers =
+        |waiver: &&Waiver| waiver.step == id && waiver.subject.as_ref().is_none_or(|subject| *subject == result.name);
+    let Some(waiver) = waivers.iter().filter(covers).max_by_key(|waiver| waiver.until) else { return };
+    if waiver.until >= today {
+        result.outcome = Outcome::Waived;
+        result.notes.push(format!("waived by {} until {}: {}", waiver.owner, waiver.until, waiver.reason));
+    } else {
+        result.notes.push(format!("the waiver of {} ended on {}", waiver.owner, waiver.until));
+    }
+}
+
+/// The step's outcome and the line that says why, from its judged subjects.
+pub fn step(subjects: &[SubjectResult]) -> (Outcome, Option<String>) {
+    let Some(worst) = subjects.iter().map(|subject| subject.outcome).max() else {
+        return (Outcome::Errored, Some("there was nothing to look at".to_owned()));
+    };
+    let reason = subjects.iter().find(|subject| subject.outcome == worst).and_then(why);
+    (worst, reason)
+}
+
+fn why(subject: &SubjectResult) -> Option<String> {
+    let line = match subject.outcome {
+        Outcome::Passed | Outcome::Skipped | Outcome::Pending => return None,
+        Outcome::Waived => subject.notes.last().cloned()?,
+        Outcome::Errored => match &subject.error {
+            Some(error) => error.clone(),
+            None => unknown(subject.checks.iter().find(|check| check.met.is_none() && check.level == Level::Expect)?),
+        },
+        Outcome::Failed => {
+            unmet(subject.checks.iter().find(|check| check.met == Some(false) && check.level == Level::Expect)?)
+        }
+        Outcome::Warned => {
+            let check = subject.checks.iter().find(|check| check.met != Some(true))?;
+            if check.met.is_none() { unknown(check) } else { unmet(check) }
+        }
+    };
+    Some(if subject.name.is_empty() { line } else { format!("{}: {line}", subject.name) })
+}
+
+fn unmet(check: &Check) -> String {
+    let actual = check.actual.as_deref().unwrap_or("missing");
+    let note = check.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+    format!("{} {actual}, expected {}{note}", check.fact, check.expected)
+}
+
+fn unknown(check: &Check) -> String {
+    let note = check.note.as_deref().unwrap_or("could not tell");
+    format!("{}: {note}, expected {}", check.fact, check.expected)
+}
+
+/// Whether earlier values are needed to judge.
+pub fn history_facts(expectations: &[Expectation]) -> Vec<String> {
+    let needing = expectations.iter().filter(|expectation| expectation.condition.needs_history());
+    needing.map(|expectation| expectation.fact.clone()).collect()
+}
+
+/// The criteria of a procedure, and the worst of them and of the steps that no criterion names.
+pub fn procedure(procedure: &Procedure, results: &[&StepResult]) -> (Vec<CriterionResult>, Outcome) {
+    let mut worst = Outcome::Passed;
+    let mut named = vec![false; results.len()];
+    let mut criteria = Vec::new();
+    for criterion in &procedure.criteria {
+        for proof in &criterion.proven_by {
+            named[proof.step] = true;
+        }
+        let (verdict, outcome) = judge_criterion(criterion, results);
+        worst = worst.max(outcome);
+        criteria.push(CriterionResult {
+            says: criterion.says.clone(),
+            outcome: verdict,
+            proven_by: criterion.proven_by.iter().map(|proof| proof.written.clone()).collect(),
+        });
+    }
+    for (result, named) in results.iter().zip(named) {
+        if !named {
+            worst = worst.max(weight(result.outcome, result.skip));
+        }
+    }
+    (criteria, worst)
+}
+
+/// How much an outcome counts for the run: a step that does not apply or was left out counts for nothing.
+fn weight(outcome: Outcome, skip: Option<Skip>) -> Outcome {
+    match (outcome, skip) {
+        (Outcome::Skipped, Some(Skip::Need | Skip::Stopped)) => Outcome::Errored,
+        (other, _) => other,
+    }
+}
+
+fn judge_criterion(criterion: &Criterion, results: &[&StepResult]) -> (Verdict, Outcome) {
+    let seen: Vec<(Outcome, Option<Skip>)> =
+        criterion.proven_by.iter().map(|proof| proof_of(proof, results[proof.step])).collect();
+    let counts: Vec<Outcome> = seen
+        .iter()
+        .filter(|(_, skip)| *skip != Some(Skip::Condition))
+        .map(|(outcome, skip)| weight(*outcome, *skip))
+        .collect();
+    let Some(worst) = counts.iter().copied().max() else { return (Verdict::NotProven, Outcome::Skipped) };
+    let verdict = match worst {
+        Outcome::Passed | Outcome::Warned | Outcome::Waived => Verdict::Met,
+        Outcome::Failed => Verdict::Unmet,
+        Outcome::Errored | Outcome::Skipped | Outcome::Pending => Verdict::NotProven,
+    };
+    // A warned step beside one that waits or was left out: the criterion is open, whatever the order of the two.
+    let open = counts.iter().any(|outcome| matches!(outcome, Outcome::Pending | Outcome::Skipped));
+    (if verdict == Verdict::Met && open { Verdict::NotProven } else { verdict }, worst)
+}
+
+/// What a step, or one fact of it, shows.
+fn proof_of(proof: &Proof, result: &StepResult) -> (Outcome, Option<Skip>) {
+    let Some(fact) = &proof.fact else { return (result.outcome, result.skip) };
+    if result.subjects.is_empty() {
+        return (result.outcome, result.skip);
+    }
+    let worst = result.subjects.iter().map(|subject| {
+        if subject.error.is_some() || subject.outcome == Outcome::Waived {
+            return subject.outcome;
+        }
+        let mut about = subject.checks.iter().filter(|check| belongs_to(&check.fact, fact)).peekable();
+        if about.peek().is_none() {
+            return subject.outcome;
+        }
+        let judged = about.map(|check| match (check.level, check.met) {
+            (_, Some(true)) => Outcome::Passed,
+            (Level::Expect, Some(false)) => Outcome::Failed,
+            (Level::Expect, None) => Outcome::Errored,
+            (Level::Prefer, _) => Outcome::Warned,
+        });
+        judged.max().unwrap_or(Outcome::Passed)
+    });
+    (worst.max().unwrap_or(result.outcome), result.skip)
+}
+
+/// A step as expressions see it: `outcome`, `facts` of its first subject, `subjects` by name.
+pub fn seen_of(result: &StepResult) -> serde_json::Value {
+    let facts_of = |subject: &SubjectResult| -> serde_json::Value {
+        subject
+            .facts
+            .iter()
+            .map(|(name, value)| {
+                let plain = serde_json::to_value(value).ok().and_then(|json| json.get("value").cloned());
+                (name.clone(), plain.unwrap_or_default())
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let subjects: serde_json::Map<_, _> =
+        result.subjects.iter().map(|subject| (subject.name.clone(), facts_of(subject))).collect();
+    json!({
+        "outcome": result.outcome.word(),
+        "facts": result.subjects.first().map_or(json!({}), facts_of),
+        "subjects": subjects,
+    })
+}

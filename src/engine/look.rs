@@ -1,0 +1,315 @@
+//! One step: its looks, within the time limit, as often as `retry` allows, and the verdict on what was seen.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use super::{Place, Planned, Settings, judge};
+use crate::model::event::{EventKind, StepResult, SubjectResult};
+use crate::model::fact::{Observation, Subject};
+use crate::model::outcome::{Outcome, Skip};
+use crate::model::value::Value;
+use crate::probe::{Context, Database, Kind, Probe, ProbeError};
+use crate::procedure::diagnostic::Diagnostics;
+use crate::procedure::document::{self, Procedure, RetryOn, Step};
+use crate::procedure::inputs::Surroundings;
+
+/// What all looks of a run share.
+pub struct Looker {
+    pub now: DateTime<Utc>,
+    stop: CancellationToken,
+    databases: Arc<indexmap::IndexMap<String, Database>>,
+    names: Vec<String>,
+}
+
+/// A look that ends by itself at its limit may need this long to say how far it came.
+const GRACE: Duration = Duration::from_millis(500);
+
+impl Looker {
+    pub fn new(settings: &Settings, stop: CancellationToken) -> Self {
+        Self {
+            now: Utc::now(),
+            stop,
+            databases: Arc::new(settings.databases.clone()),
+            names: settings.databases.keys().cloned().collect(),
+        }
+    }
+}
+
+/// A probe that is ready to look.
+pub struct Made {
+    pub kind: &'static Kind,
+    pub probe: Arc<dyn Probe>,
+}
+
+/// A step on its way.
+pub struct Task {
+    pub looker: Arc<Looker>,
+    pub settings: Arc<Settings>,
+    pub planned: Arc<Vec<Planned>>,
+    pub place: Place,
+    /// What the procedure's budget leaves.
+    pub left: Option<Duration>,
+    pub notes: UnboundedSender<EventKind>,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Seen(Observation),
+    Unseen(ProbeError),
+    Stopped,
+}
+
+impl Task {
+    fn procedure(&self) -> &Procedure {
+        &self.planned[self.place.0].procedure
+    }
+
+    fn step(&self) -> &Step {
+        &self.procedure().steps[self.place.1]
+    }
+
+    /// The probes of the step; those that waited for earlier results are made now.
+    pub fn make(&self, context: Option<&minijinja::Value>) -> Result<Vec<Made>, String> {
+        let around = Surroundings { databases: &self.looker.names, folder: &self.settings.folder };
+        self.step()
+            .looks
+            .iter()
+            .map(|look| {
+                Ok(Made { kind: look.kind, probe: look.make(context, &around).map_err(|wrong| first_of(&wrong))? })
+            })
+            .collect()
+    }
+
+    pub async fn run(self, looks: Result<Vec<Made>, String>) -> StepResult {
+        let (procedure, step) = (self.procedure().id.clone(), self.step().id.clone());
+        self.notes.send(EventKind::StepStarted { procedure: procedure.clone(), step: step.clone() }).ok();
+        let begin = Instant::now();
+        let mut result = StepResult {
+            procedure,
+            step,
+            outcome: Outcome::Errored,
+            took: Duration::ZERO,
+            attempts: 1,
+            reason: None,
+            help: None,
+            skip: None,
+            since: None,
+            subjects: Vec::new(),
+            evidence: Vec::new(),
+        };
+        match looks {
+            Ok(looks) => self.attempts(&looks, &mut result).await,
+            Err(reason) => result.reason = Some(reason),
+        }
+        result.took = begin.elapsed();
+        if matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned) {
+            result.since = self.settings.history.since(&result.procedure, &result.step, result.outcome).await;
+        }
+        result
+    }
+
+    /// Looks until it passes or no attempt is left. The record says how many it took.
+    async fn attempts(&self, looks: &[Made], result: &mut StepResult) {
+        let retry = &self.step().retry;
+        let mut first_reason = None;
+        for attempt in 1..=retry.times + 1 {
+            result.attempts = attempt;
+            let seen = self.attempt(looks).await;
+            self.judge(seen, result).await;
+            let again = match result.outcome {
+                Outcome::Failed => retry.on != RetryOn::Errored,
+                Outcome::Errored => retry.on != RetryOn::Failed,
+                Outcome::Passed | Outcome::Waived | Outcome::Skipped | Outcome::Pending | Outcome::Warned => false,
+            };
+            if !again || attempt > retry.times || self.looker.stop.is_cancelled() {
+                break;
+            }
+            let reason = result.reason.clone().unwrap_or_default();
+            self.notes
+                .send(EventKind::AttemptFailed {
+                    procedure: result.procedure.clone(),
+                    step: result.step.clone(),
+                    attempt,
+                    reason: reason.clone(),
+                })
+                .ok();
+            first_reason.get_or_insert(reason);
+            tokio::select! {
+                () = tokio::time::sleep(retry.wait) => {}
+                () = self.looker.stop.cancelled() => break,
+            }
+        }
+        if let Some(first) = first_reason
+            && matches!(result.outcome, Outcome::Passed | Outcome::Warned | Outcome::Waived)
+        {
+            let note = format!("attempt {} of {}; first {first}", result.attempts, retry.times + 1);
+            result.reason = Some(result.reason.take().map_or(note.clone(), |reason| format!("{reason}; {note}")));
+        }
+    }
+
+    async fn attempt(&self, looks: &[Made]) -> Attempt {
+        let limit = self.left.map_or(self.step().timeout, |left| left.min(self.step().timeout));
+        let cancel = self.looker.stop.child_token();
+        let cx = self.context(limit, cancel.clone());
+        let all = join_all(looks.iter().map(|made| one_look(made, &cx)));
+        let ended = tokio::select! {
+            biased;
+            () = self.looker.stop.cancelled() => Attempt::Stopped,
+            seen = tokio::time::timeout(limit + GRACE, all) => match seen {
+                Ok(seen) if looks.len() == 1 => seen.into_iter().next().map_or(Attempt::Seen(Observation::default()), from_result),
+                Ok(seen) => Attempt::Seen(together(looks, seen)),
+                Err(_) => out_of_time(looks, limit),
+            },
+        };
+        cancel.cancel();
+        ended
+    }
+
+    fn context(&self, limit: Duration, cancel: CancellationToken) -> Context {
+        Context {
+            now: self.looker.now,
+            timezone: self.settings.timezone,
+            limit,
+            cancel,
+            asked: self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect(),
+            databases: Arc::clone(&self.looker.databases),
+            mask: self.settings.mask.clone(),
+            folder: self.settings.folder.clone(),
+        }
+    }
+
+    async fn judge(&self, seen: Attempt, result: &mut StepResult) {
+        (result.skip, result.help) = (None, None);
+        let observation = match seen {
+            Attempt::Seen(observation) => observation,
+            Attempt::Unseen(error) => {
+                (result.subjects, result.evidence) = (Vec::new(), Vec::new());
+                (result.outcome, result.reason, result.help) = (Outcome::Errored, Some(error.message), error.help);
+                self.waive_whole(result);
+                return;
+            }
+            Attempt::Stopped => {
+                (result.outcome, result.skip) = (Outcome::Skipped, Some(Skip::Stopped));
+                result.reason = Some("the run was interrupted while it looked".to_owned());
+                return;
+            }
+        };
+        let step = self.step();
+        let facts = judge::history_facts(&step.expectations);
+        let readings = if facts.is_empty() {
+            std::collections::HashMap::new()
+        } else {
+            self.settings.history.readings(&result.procedure, &result.step, &facts).await
+        };
+        let past = judge::Past { now: self.looker.now, readings };
+        let today = self.today();
+        result.subjects = observation
+            .subjects
+            .into_iter()
+            .map(|seen| {
+                let mut judged = judge::subject(step, seen, &past);
+                judge::waive(&mut judged, &result.procedure, &result.step, &self.settings.waivers, today);
+                judged
+            })
+            .collect();
+        result.evidence = observation.evidence;
+        (result.outcome, result.reason) = judge::step(&result.subjects);
+    }
+
+    fn today(&self) -> chrono::NaiveDate {
+        self.looker.now.with_timezone(&self.settings.timezone).date_naive()
+    }
+
+    /// A waiver also covers a step that could not look at all.
+    fn waive_whole(&self, result: &mut StepResult) {
+        let mut whole = SubjectResult {
+            name: String::new(),
+            outcome: result.outcome,
+            error: result.reason.clone(),
+            notes: Vec::new(),
+            facts: crate::model::fact::Facts::new(),
+            checks: Vec::new(),
+        };
+        judge::waive(&mut whole, &result.procedure, &result.step, &self.settings.waivers, self.today());
+        if whole.outcome == Outcome::Waived {
+            result.outcome = Outcome::Waived;
+            result.reason = whole.notes.pop();
+        }
+    }
+}
+
+fn from_result(seen: Result<Observation, ProbeError>) -> Attempt {
+    match seen {
+        Ok(observation) => Attempt::Seen(observation),
+        Err(error) => Attempt::Unseen(error),
+    }
+}
+
+/// A panic in a probe is this look's error, not the end of the run.
+async fn one_look(made: &Made, cx: &Context) -> Result<Observation, ProbeError> {
+    let looked = AssertUnwindSafe(async { made.probe.observe(cx).await }).catch_unwind().await;
+    looked.unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(ProbeError::new("bug", format!("the {} probe broke down: {what}", made.kind.name))
+            .help("this is a mistake in opsctl; please report it with this message"))
+    })
+}
+
+/// Several looks of one `gather`: what one cannot see does not hide what the others saw.
+fn together(looks: &[Made], seen: Vec<Result<Observation, ProbeError>>) -> Observation {
+    let mut all = Observation::default();
+    for (made, seen) in looks.iter().zip(seen) {
+        match seen {
+            Ok(observation) => {
+                all.subjects.extend(observation.subjects);
+                all.evidence.extend(observation.evidence);
+            }
+            Err(error) => all.subjects.push(Subject::unseen(made.probe.target(), error.message)),
+        }
+    }
+    all
+}
+
+/// Nothing came back in time. Where "it answers" is a fact, that is an answer: it does not.
+fn out_of_time(looks: &[Made], limit: Duration) -> Attempt {
+    let shown = crate::model::unit::Quantity::duration(limit).rounded();
+    let [made] = looks else {
+        return Attempt::Unseen(ProbeError::new("time_limit", format!("took longer than {shown}")).help(LIMIT_HELP));
+    };
+    let target = made.probe.target();
+    match made.kind.facts.iter().find(|spec| spec.implied == Some(&[])) {
+        Some(spec) => {
+            let mut subject = Subject::new(target).with(spec.name, Value::Bool(false));
+            subject.note(format!("no answer within {shown}"));
+            Attempt::Seen(subject.into())
+        }
+        None => Attempt::Unseen(
+            ProbeError::new("time_limit", format!("{target} took longer than {shown}")).help(LIMIT_HELP),
+        ),
+    }
+}
+
+const LIMIT_HELP: &str = "if that is normal here, raise `timeout` of the step";
+
+fn first_of(wrong: &Diagnostics) -> String {
+    wrong.0.first().map_or_else(String::new, |problem| problem.message.clone())
+}
+
+impl document::Step {
+    /// Whether a look waits for the results of earlier steps.
+    #[must_use]
+    pub fn has_late_looks(&self) -> bool {
+        self.looks.iter().any(|look| matches!(look.made, document::Made::Late { .. }))
+    }
+}

@@ -1,0 +1,38 @@
+//! Numbers and times events, and lets no secret out with them.
+
+use std::time::Instant;
+
+use chrono::Utc;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::model::event::{Event, EventKind};
+use crate::model::secret::Mask;
+
+pub struct Recorder {
+    events: UnboundedSender<Event>,
+    mask: Mask,
+    begin: Instant,
+    seq: u64,
+}
+
+impl Recorder {
+    pub fn new(events: UnboundedSender<Event>, mask: Mask, begin: Instant) -> Self {
+        Self { events, mask, begin, seq: 0 }
+    }
+
+    /// Sends the event on; nobody listening is not an error of the run.
+    pub fn record(&mut self, kind: EventKind) {
+        self.seq += 1;
+        let event = Event { seq: self.seq, at: Utc::now(), elapsed: self.begin.elapsed(), kind };
+        self.events.send(self.masked(event)).ok();
+    }
+
+    fn masked(&self, event: Event) -> Event {
+        if self.mask.is_empty() {
+            return event;
+        }
+        let Ok(mut json) = serde_json::to_value(&event) else { return event };
+        self.mask.apply_json(&mut json);
+        serde_json::from_value(json).unwrap_or(event)
+    }
+}

@@ -1,0 +1,195 @@
+//! Reading nodes with a known form. Every error is kept, and reading goes on: one pass shows all that is wrong.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
+use super::yaml::{Key, Node, NodeKind};
+use crate::model::unit::parse_duration;
+
+/// Reads one file and collects what is wrong with it.
+pub struct Reader {
+    pub source: Arc<Source>,
+    problems: RefCell<Vec<Diagnostic>>,
+}
+
+/// A mapping whose keys are known to be right.
+pub struct Fields<'n> {
+    pub span: Range<usize>,
+    entries: &'n [(Key, Node)],
+}
+
+impl Reader {
+    #[must_use]
+    pub fn new(source: Arc<Source>) -> Self {
+        Self { source, problems: RefCell::new(Vec::new()) }
+    }
+
+    /// Keeps an error. `help` may be empty.
+    pub fn error(&self, span: &Range<usize>, message: impl Into<String>, label: &str, help: impl Into<String>) {
+        self.problems.borrow_mut().push(Diagnostic {
+            source: Some(Arc::clone(&self.source)),
+            span: span.clone(),
+            message: message.into(),
+            label: label.to_owned(),
+            help: Some(help.into()).filter(|help| !help.is_empty()),
+        });
+    }
+
+    #[must_use]
+    pub fn into_problems(self) -> Diagnostics {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|problem| problem.span.start);
+        Diagnostics(problems)
+    }
+
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    /// Whether errors were kept since there were `before` of them.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.problems.borrow().len()
+    }
+
+    /// `line` of a node, as `file:line`.
+    #[must_use]
+    pub fn at(&self, node: &Node) -> String {
+        format!("{}:{}", self.source.name, self.source.line(node.span.start))
+    }
+
+    /// A mapping with only these keys; `what` names it in messages: "a step".
+    pub fn fields<'n>(&self, node: &'n Node, what: &str, known: &[&str]) -> Option<Fields<'n>> {
+        let Some(entries) = node.map() else {
+            let message = format!("{what} is a mapping, not {}", node.describe());
+            self.error(&node.span, message, "", format!("its keys are {}", known.join(", ")));
+            return None;
+        };
+        for (key, _) in entries {
+            if !known.contains(&key.text.as_str()) {
+                let help = suggestion(&key.text, known.iter().copied(), "the keys are");
+                self.error(&key.span, format!("{what} has no key `{}`", key.text), "unknown key", help);
+            }
+        }
+        Some(Fields { span: node.span.clone(), entries })
+    }
+
+    /// A non-empty text.
+    pub fn text(&self, node: &Node, what: &str) -> Option<String> {
+        match node.scalar() {
+            Some(text) if !text.trim().is_empty() && !node.is_null() => Some(text.to_owned()),
+            Some(_) => {
+                self.error(&node.span, format!("{what} is empty"), "", "write it, or remove the key");
+                None
+            }
+            None => {
+                self.error(&node.span, format!("{what} is a text, not {}", node.describe()), "", "");
+                None
+            }
+        }
+    }
+
+    pub fn duration(&self, node: &Node, what: &str) -> Option<Duration> {
+        match parse_duration(&self.text(node, what)?) {
+            Ok(duration) if !duration.is_zero() => Some(duration),
+            Ok(_) => {
+                self.error(&node.span, format!("{what} is zero"), "", "write a duration, such as `30s` or `15m`");
+                None
+            }
+            Err(error) => {
+                self.error(&node.span, format!("{what}: {error}"), "", "write a duration, such as `30s` or `15m`");
+                None
+            }
+        }
+    }
+
+    pub fn integer(&self, node: &Node, what: &str, least: i64, most: i64) -> Option<i64> {
+        let integer = self.text(node, what)?.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
+        if integer.is_none() {
+            let help = format!("write a whole number from {least} to {most}");
+            self.error(&node.span, format!("{what} is not a whole number in its range"), "", help);
+        }
+        integer
+    }
+
+    /// A list; a single value is an error that shows how to write one.
+    pub fn items<'n>(&self, node: &'n Node, what: &str) -> &'n [Node] {
+        node.list().unwrap_or_else(|| {
+            self.error(
+                &node.span,
+                format!("{what} is a list, not {}", node.describe()),
+                "",
+                "write `[a, b]`, or one `- item` a line",
+            );
+            &[]
+        })
+    }
+
+    /// A non-empty list of texts without repetitions.
+    pub fn words(&self, node: &Node, what: &str) -> Vec<(Range<usize>, String)> {
+        let mut seen = HashSet::new();
+        let items = self.items(node, what);
+        if node.list().is_some_and(<[Node]>::is_empty) {
+            self.error(&node.span, format!("{what} is an empty list"), "", "name at least one, or remove the key");
+        }
+        let mut words = Vec::new();
+        for item in items {
+            if let Some(word) = self.text(item, what) {
+                if !seen.insert(word.clone()) {
+                    self.error(&item.span, format!("{what} names `{word}` twice"), "", "remove one of the two");
+                }
+                words.push((item.span.clone(), word));
+            }
+        }
+        words
+    }
+
+    /// The only entry of a mapping such as `{ http: {...} }`.
+    pub fn single<'n>(&self, node: &'n Node, what: &str, help: &str) -> Option<&'n (Key, Node)> {
+        match &node.kind {
+            NodeKind::Map(entries) if entries.len() == 1 => entries.first(),
+            NodeKind::Map(entries) if entries.len() > 1 => {
+                let (second, _) = &entries[1];
+                self.error(&second.span, format!("{what} has exactly one key"), "one too many", help);
+                None
+            }
+            NodeKind::Map(_) | NodeKind::Scalar { .. } | NodeKind::List(_) | NodeKind::Late(_) => {
+                let message = format!("{what} is a mapping with one key, not {}", node.describe());
+                self.error(&node.span, message, "", help);
+                None
+            }
+        }
+    }
+}
+
+impl<'n> Fields<'n> {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
+    }
+
+    /// The key that must be there.
+    pub fn required(&self, reader: &Reader, key: &str, what: &str) -> Option<&'n Node> {
+        let node = self.get(key);
+        if node.is_none() {
+            let at = self.span.start..(self.span.start + 1).min(self.span.end.max(self.span.start));
+            reader.error(&at, format!("{what} has no `{key}`"), "", format!("add `{key}: ...`"));
+        }
+        node
+    }
+
+    /// The text under a key, if it is there and right.
+    pub fn text(&self, reader: &Reader, key: &str) -> Option<String> {
+        self.get(key).and_then(|node| reader.text(node, &format!("`{key}`")))
+    }
+
+    /// The keys with their places.
+    pub fn keys(&self) -> impl Iterator<Item = &'n Key> {
+        self.entries.iter().map(|(key, _)| key)
+    }
+}

@@ -1,0 +1,140 @@
+//! What is wrong in a file: message, place, the source line, and what to write instead.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// A file as it was read. `name` is how people see it: relative where that is shorter.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    pub name: String,
+    pub text: String,
+}
+
+impl Source {
+    /// The line of a byte offset, from 1.
+    #[must_use]
+    pub fn line(&self, at: usize) -> usize {
+        memchr::memchr_iter(b'\n', &self.text.as_bytes()[..at.min(self.text.len())]).count() + 1
+    }
+
+    /// Line and column (in characters) of a byte offset, both from 1.
+    #[must_use]
+    pub fn position(&self, at: usize) -> (usize, usize) {
+        let at = at.min(self.text.len());
+        let begin = memchr::memrchr(b'\n', &self.text.as_bytes()[..at]).map_or(0, |newline| newline + 1);
+        let column = self.text.get(begin..at).map_or(1, |before| before.chars().count() + 1);
+        (self.line(at), column)
+    }
+}
+
+/// One error, and where it is. Bytes of `source`; without a source it is about a file as a whole.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    pub source: Option<Arc<Source>>,
+    pub span: Range<usize>,
+    pub message: String,
+    /// Short text under the marked place.
+    pub label: String,
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error about something that has no place in a file.
+    pub fn general(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            source: None,
+            span: 0..0,
+            message: message.into(),
+            label: String::new(),
+            help: Some(help.into()).filter(|help| !help.is_empty()),
+        }
+    }
+
+    /// `file:line:column`, or nothing without a source.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.source.as_ref().map_or_else(String::new, |source| {
+            let (line, column) = source.position(self.span.start);
+            format!("{}:{line}:{column}", source.name)
+        })
+    }
+
+    fn group(&self) -> Group<'_> {
+        let title = Level::ERROR.primary_title(self.message.as_str());
+        let mut group = match &self.source {
+            None => Group::with_title(title),
+            Some(source) => {
+                let mut mark = AnnotationKind::Primary.span(self.span.clone());
+                if !self.label.is_empty() {
+                    mark = mark.label(self.label.as_str());
+                }
+                title.element(Snippet::source(source.text.as_str()).path(source.name.as_str()).annotation(mark))
+            }
+        };
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        group
+    }
+}
+
+/// Everything that is wrong, in the order of the files.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl Diagnostics {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    /// For people, with the lines of the files.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut text = String::new();
+        for diagnostic in &self.0 {
+            text.push_str(&renderer.render(&[diagnostic.group()]));
+            text.push_str("\n\n");
+        }
+        text
+    }
+}
+
+/// The word of `known` that is most like `word`, if one is like it at all.
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let word = word.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| {
+            let distance = strsim::damerau_levenshtein(&word, &candidate.to_lowercase());
+            let part =
+                word.len() >= 4 && candidate.len() >= 4 && (candidate.contains(&word) || word.contains(candidate));
+            (if part { distance.min(2) } else { distance }, candidate)
+        })
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean ...?` followed by all that is known.
+#[must_use]
+pub fn suggestion<'k>(word: &str, known: impl IntoIterator<Item = &'k str>, all: &str) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let list = if known.is_empty() { format!("{all} nothing") } else { format!("{all} {}", known.join(", ")) };
+    match nearest(word, known) {
+        Some(near) => format!("did you mean `{near}`? {list}"),
+        None => list,
+    }
+}

@@ -1,0 +1,249 @@
+//! Inputs of probes: nodes against the specification of the kind.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use regex::Regex;
+
+use super::decode::Reader;
+use super::diagnostic::suggestion;
+use super::yaml::{Node, NodeKind};
+use crate::model::input::{Input, InputSpec, InputType, Inputs, Need};
+use crate::model::secret::{MaybeSecret, SecretRef};
+use crate::model::unit::{parse_duration, parse_size};
+
+/// What inputs may refer to.
+pub struct Surroundings<'s> {
+    pub databases: &'s [String],
+    /// Where relative paths start.
+    pub folder: &'s Path,
+}
+
+/// Reads the inputs of a probe of kind `kind`. Inputs whose templates are late are left out: they are read again when
+/// they are known. `None` when something is wrong; the reader has all of it.
+pub fn read(
+    reader: &Reader,
+    node: &Node,
+    kind: &str,
+    specs: &'static [InputSpec],
+    around: &Surroundings<'_>,
+) -> Option<Inputs> {
+    let before = reader.count();
+    let inputs = group(reader, node, kind, specs, around);
+    (reader.count() == before).then_some(inputs)
+}
+
+fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], around: &Surroundings<'_>) -> Inputs {
+    let mut inputs = IndexMap::new();
+    let nothing = Vec::new();
+    let entries = match &node.kind {
+        NodeKind::Map(entries) => entries,
+        _ if node.is_null() => &nothing,
+        NodeKind::Scalar { .. } | NodeKind::List(_) | NodeKind::Late(_) => {
+            let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
+            let message = format!("`{what}` takes a mapping of inputs, not {}", node.describe());
+            reader.error(&node.span, message, "", format!("its inputs are {}", names.join(", ")));
+            return Inputs::default();
+        }
+    };
+    for (key, _) in entries {
+        if !specs.iter().any(|spec| spec.name == key.text) {
+            let help = suggestion(&key.text, specs.iter().map(|spec| spec.name), "it takes");
+            reader.error(&key.span, format!("`{what}` has no input `{}`", key.text), "no such input", help);
+        }
+    }
+    for spec in specs {
+        let given = entries.iter().find(|(key, _)| key.text == spec.name).map(|(_, value)| value);
+        let given = given.filter(|value| !(spec.need != Need::Required && is_empty(value)));
+        let default;
+        let value = match (given, spec.need) {
+            (Some(value), _) => value,
+            (None, Need::Default(written)) => {
+                default = Node {
+                    span: node.span.clone(),
+                    kind: NodeKind::Scalar { text: written.to_owned(), quoted: false },
+                };
+                &default
+            }
+            (None, Need::Required) => {
+                let message = format!("`{what}` needs the input `{}`: {}", spec.name, spec.about);
+                let end = node.span.end.min(node.span.start + 1);
+                reader.error(&(node.span.start..end), message, "", format!("add `{}: ...`", spec.name));
+                continue;
+            }
+            (None, Need::Optional) => continue,
+        };
+        if let Some(input) = one(reader, value, spec, around) {
+            inputs.insert(spec.name, input);
+        }
+    }
+    Inputs(inputs)
+}
+
+/// An empty list, or an empty text made by a variable: as good as not given.
+fn is_empty(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Scalar { text, .. } => node.is_null() || text.is_empty(),
+        NodeKind::List(items) => items.is_empty(),
+        NodeKind::Map(_) | NodeKind::Late(_) => false,
+    }
+}
+
+fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>) -> Option<Input> {
+    if contains_late(node) {
+        return None;
+    }
+    let name = format!("`{}`", spec.name);
+    let wrong = |message: String, help: &str| {
+        reader.error(&node.span, message, "", help);
+        None
+    };
+    match spec.ty {
+        InputType::Text => reader.text(node, &name).map(Input::Text),
+        InputType::Pattern => pattern(reader, node, &name).map(Input::Text),
+        InputType::Texts => many(reader, node, &name, |item| reader.text(item, &name)).map(Input::Texts),
+        InputType::Patterns => many(reader, node, &name, |item| pattern(reader, item, &name)).map(Input::Texts),
+        InputType::Arguments if node.list().is_none() => {
+            let help =
+                "write the program and each argument as an item: `[pg_isready, -q]`; a shell line goes under `shell`";
+            wrong(format!("{name} is a list of arguments, not {}", node.describe()), help)
+        }
+        InputType::Arguments => {
+            let arguments: Vec<Option<String>> =
+                reader.items(node, &name).iter().map(|item| argument(reader, item, &name)).collect();
+            arguments.into_iter().collect::<Option<Vec<_>>>().map(Input::Texts)
+        }
+        InputType::Bool => match node.scalar() {
+            Some("true") => Some(Input::Bool(true)),
+            Some("false") => Some(Input::Bool(false)),
+            _ => wrong(format!("{name} is yes or no"), "write `true` or `false`"),
+        },
+        InputType::Integer { least, most } => reader.integer(node, &name, least, most).map(Input::Integer),
+        InputType::Duration => parse_duration(&reader.text(node, &name)?).map_or_else(
+            |error| wrong(format!("{name}: {error}"), "write a duration, such as `2s`, `15m` or `24h`"),
+            |duration| Some(Input::Duration(duration)),
+        ),
+        InputType::Size => parse_size(&reader.text(node, &name)?).map_or_else(
+            |error| wrong(format!("{name}: {error}"), "write a size, such as `512MiB`"),
+            |size| Some(Input::Size(size)),
+        ),
+        InputType::Choice(choices) => {
+            let text = reader.text(node, &name)?;
+            if choices.contains(&text.as_str()) {
+                return Some(Input::Text(text));
+            }
+            wrong(format!("{name} cannot be `{text}`"), &suggestion(&text, choices.iter().copied(), "it can be"))
+        }
+        InputType::Path => reader.text(node, &name).map(|text| Input::Path(absolute(&text, around.folder))),
+        InputType::Paths => many(reader, node, &name, |item| Some(absolute(&reader.text(item, &name)?, around.folder)))
+            .map(Input::Paths),
+        InputType::Secret => match secret(reader, node, &name, around.folder)? {
+            MaybeSecret::Secret(secret) => Some(Input::Secret(secret)),
+            MaybeSecret::Plain(_) => wrong(format!("{name} is a secret and must not stand in a file"), SECRET_HELP),
+        },
+        InputType::Pairs => {
+            let Some(entries) = node.map() else {
+                return wrong(format!("{name} is a mapping from names to texts"), "write `{ name: text }`");
+            };
+            let pairs: Option<IndexMap<_, _>> = entries
+                .iter()
+                .map(|(key, value)| {
+                    Some((key.text.clone(), secret(reader, value, &format!("`{}`", key.text), around.folder)?))
+                })
+                .collect();
+            pairs.map(Input::Pairs)
+        }
+        InputType::Database => {
+            let text = reader.text(node, &name)?;
+            if around.databases.contains(&text) {
+                return Some(Input::Text(text));
+            }
+            let help =
+                suggestion(&text, around.databases.iter().map(String::as_str), "`databases` of the site file names");
+            wrong(format!("the site file names no database `{text}`"), &help)
+        }
+        InputType::Json => Some(Input::Json(node.to_json())),
+        InputType::Group(specs) => Some(Input::Group(group(reader, node, spec.name, specs, around))),
+    }
+}
+
+fn contains_late(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Late(_) => true,
+        NodeKind::Scalar { .. } => false,
+        NodeKind::List(items) => items.iter().any(contains_late),
+        NodeKind::Map(entries) => entries.iter().any(|(_, value)| contains_late(value)),
+    }
+}
+
+/// An argument may be empty, unlike other texts.
+fn argument(reader: &Reader, node: &Node, name: &str) -> Option<String> {
+    match node.scalar() {
+        Some(text) => Some(text.to_owned()),
+        None => {
+            reader.error(&node.span, format!("an argument of {name} is a text, not {}", node.describe()), "", "");
+            None
+        }
+    }
+}
+
+fn many<T>(reader: &Reader, node: &Node, name: &str, read: impl Fn(&Node) -> Option<T>) -> Option<Vec<T>> {
+    match node.list() {
+        Some([]) => {
+            reader.error(&node.span, format!("{name} is an empty list"), "", "name at least one");
+            None
+        }
+        Some(items) => {
+            let read: Vec<Option<T>> = items.iter().map(read).collect();
+            read.into_iter().collect()
+        }
+        None => Some(vec![read(node)?]),
+    }
+}
+
+fn pattern(reader: &Reader, node: &Node, name: &str) -> Option<String> {
+    let text = reader.text(node, name)?;
+    if let Err(error) = Regex::new(&text) {
+        let reason = error.to_string();
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let help = "single quotes keep backslashes: '\\berror\\b'";
+        reader.error(&node.span, format!("{name} is not a regular expression: {reason}"), "", help);
+        return None;
+    }
+    Some(text)
+}
+
+fn absolute(text: &str, folder: &Path) -> PathBuf {
+    if let Some(rest) = text.strip_prefix("~/")
+        && let Ok(home) = etcetera::home_dir()
+    {
+        return home.join(rest);
+    }
+    folder.join(text)
+}
+
+pub const SECRET_HELP: &str =
+    "refer to it: `{ env: NAME }`, `{ file: /run/secrets/name }` or `{ command: [pass, name] }`";
+
+/// A plain text or a reference to a secret.
+pub fn secret(reader: &Reader, node: &Node, name: &str, folder: &Path) -> Option<MaybeSecret> {
+    if node.map().is_none() {
+        return reader.text(node, name).map(MaybeSecret::Plain);
+    }
+    let (key, value) = reader.single(node, name, SECRET_HELP)?;
+    match key.text.as_str() {
+        "env" => reader.text(value, "`env`").map(|name| MaybeSecret::Secret(SecretRef::Env(name))),
+        "file" => {
+            reader.text(value, "`file`").map(|path| MaybeSecret::Secret(SecretRef::File(absolute(&path, folder))))
+        }
+        "command" => {
+            let run: Option<Vec<String>> =
+                reader.items(value, "`command`").iter().map(|item| argument(reader, item, "`command`")).collect();
+            run.filter(|run| !run.is_empty()).map(|run| MaybeSecret::Secret(SecretRef::Command(run)))
+        }
+        other => {
+            reader.error(&key.span, format!("a secret cannot come from `{other}`"), "", SECRET_HELP);
+            None
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The library: packs of procedures, built in or in folders. Only what a command needs is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::decode::Reader;
+use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
+use super::document::{self, Procedure};
+use super::inputs::Surroundings;
+use super::site::{self, PackRef, Site};
+use super::template::Vars;
+use super::yaml;
+use crate::model::id::ProcedureId;
+
+/// `pack/group/procedure.yaml` and its text.
+const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/procedures.rs"));
+
+/// Every procedure that a site has, by id, in the order of the packs and then of the names; none is read yet.
+#[derive(Debug, Default)]
+pub struct Library {
+    entries: IndexMap<ProcedureId, Entry>,
+    /// The variables of each pack under those of the site.
+    vars: Vec<Vars>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    pack: usize,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+enum Origin {
+    Shipped { name: &'static str, text: &'static str },
+    File(PathBuf),
+}
+
+/// Reads a file, but not one that is too large or no text.
+///
+/// # Errors
+/// It is not there, not readable, larger than [`yaml::MAX_FILE`] or not UTF-8.
+pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
+    let name = shown(path);
+    let fail = |message: String, help: &str| Diagnostics(vec![Diagnostic::general(message, help)]);
+    let size =
+        std::fs::metadata(path).map_err(|error| fail(format!("cannot read {name}: {error}"), "check the path"))?.len();
+    if size > yaml::MAX_FILE {
+        return Err(fail(
+            format!("{name} has {size} bytes; more than 1 MiB is refused"),
+            "split it into several procedures",
+        ));
+    }
+    let bytes =
+        std::fs::read(path).map_err(|error| fail(format!("cannot read {name}: {error}"), "check its permissions"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        fail(format!("{name} is not UTF-8: byte {at} is wrong"), "save it as UTF-8")
+    })?;
+    let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
+    Ok(Arc::new(Source { name, text }))
+}
+
+/// The path relative to the working folder where it is below it.
+fn shown(path: &Path) -> String {
+    let relative = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    relative.unwrap_or_else(|| path.to_owned()).display().to_string()
+}
+
+impl Library {
+    /// Finds the procedures of the site's packs. `set` are variables of the command line, which win.
+    ///
+    /// # Errors
+    /// A pack that does not exist, a wrong file name, a procedure that two packs have.
+    pub fn open(site: &Site, set: &Vars) -> Result<Self, Diagnostics> {
+        let mut library = Self::default();
+        let mut problems = Diagnostics::default();
+        for pack in &site.packs {
+            let index = library.vars.len();
+            let found = match pack {
+                PackRef::Builtin(name) => shipped(name),
+                PackRef::Folder(folder) => files_of(folder),
+            };
+            match found {
+                Ok((defaults, found)) => {
+                    let mut vars = defaults;
+                    vars.extend(site.vars.clone());
+                    vars.extend(set.clone());
+                    library.vars.push(vars);
+                    for (id, origin) in found {
+                        library.add(id, Entry { pack: index, origin }, &mut problems);
+                    }
+                }
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        if problems.is_empty() { Ok(library) } else { Err(problems) }
+    }
+
+    fn add(&mut self, id: ProcedureId, entry: Entry, problems: &mut Diagnostics) {
+        if let Some(known) = self.entries.get(&id) {
+            let message =
+                format!("two packs have the procedure {id}: {} and {}", known.origin.name(), entry.origin.name());
+            problems.push(Diagnostic::general(message, "rename one, or remove one pack from `packs` of the site file"));
+            return;
+        }
+        self.entries.insert(id, entry);
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = &ProcedureId> {
+        self.entries.keys()
+    }
+
+    /// The groups with their procedures, in a fixed order.
+    #[must_use]
+    pub fn groups(&self) -> IndexMap<&str, Vec<&ProcedureId>> {
+        let mut groups: IndexMap<&str, Vec<&ProcedureId>> = IndexMap::new();
+        for id in self.ids() {
+            groups.entry(id.group()).or_default().push(id);
+        }
+        groups
+    }
+
+    /// Reads and vets these procedures.
+    ///
+    /// # Errors
+    /// Everything that is wrong in all of them.
+    pub fn load<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i ProcedureId>,
+        site: &Site,
+    ) -> Result<Vec<Procedure>, Diagnostics> {
+        let databases: Vec<String> = site.databases.keys().cloned().collect();
+        let around = Surroundings { databases: &databases, folder: &site.folder };
+        let (mut procedures, mut problems) = (Vec::new(), Diagnostics::default());
+        for id in ids {
+            let Some(entry) = self.entries.get(id) else {
+                let help = suggestion(id.as_str(), self.ids().map(ProcedureId::as_str), "there are");
+                problems.push(Diagnostic::general(format!("there is no procedure {id}"), help));
+                continue;
+            };
+            let read =
+                entry.origin.source().and_then(|source| document::read(id, &source, &self.vars[entry.pack], &around));
+            match read {
+                Ok(procedure) => procedures.push(procedure),
+                Err(wrong) => problems.extend(wrong),
+            }
+        }
+        if problems.is_empty() { Ok(procedures) } else { Err(problems) }
+    }
+
+    /// The variables that the procedures of `id`'s pack see.
+    #[must_use]
+    pub fn vars_of(&self, id: &ProcedureId) -> Option<&Vars> {
+        self.entries.get(id).map(|entry| &self.vars[entry.pack])
+    }
+
+    /// The title, without vetting anything; `None` for a file that cannot be read.
+    #[must_use]
+    pub fn title(&self, id: &ProcedureId) -> Option<String> {
+        let source = self.entries.get(id)?.origin.source().ok()?;
+        let node = yaml::parse(&source).ok()?;
+        node.get("title")?.scalar().map(str::to_owned)
+    }
+}
+
+impl Origin {
+    fn name(&self) -> String {
+        match self {
+            Self::Shipped { name, .. } => format!("{name} (built in)"),
+            Self::File(path) => shown(path),
+        }
+    }
+
+    fn source(&self) -> Result<Arc<Source>, Diagnostics> {
+        match self {
+            Self::Shipped { name, text } => {
+                let name = name.split_once('/').map_or(*name, |(_, name)| name).to_owned();
+                Ok(Arc::new(Source { name, text: (*text).to_owned() }))
+            }
+            Self::File(path) => read_source(path),
+        }
+    }
+}
+
+type Found = (Vars, Vec<(ProcedureId, Origin)>);
+
+/// The names of the built-in packs.
+#[must_use]
+pub fn builtin_packs() -> Vec<&'static str> {
+    let mut names: Vec<&str> = SHIPPED.iter().filter_map(|(path, _)| path.split('/').next()).collect();
+    names.dedup();
+    names
+}
+
+fn shipped(pack: &str) -> Result<Found, Diagnostics> {
+    let mut defaults = Vars::new();
+    let mut found = Vec::new();
+    let mut known = false;
+    for &(name, text) in SHIPPED {
+        let Some(rest) = name.strip_prefix(pack).and_then(|rest| rest.strip_prefix('/')) else { continue };
+        known = true;
+        if rest == PACK_FILE {
+            defaults = pack_vars(&Arc::new(Source { name: name.to_owned(), text: text.to_owned() }))?;
+        } else if let Some(id) = rest.strip_suffix(".yaml").and_then(|id| id.parse().ok()) {
+            found.push((id, Origin::Shipped { name, text }));
+        }
+    }
+    if known {
+        return Ok((defaults, found));
+    }
+    let help =
+        format!("{}; a folder is written with a slash: `./{pack}`", suggestion(pack, builtin_packs(), "built in are"));
+    Err(Diagnostics(vec![Diagnostic::general(format!("there is no built-in pack `{pack}`"), help)]))
+}
+
+/// What a pack says of itself: the defaults of its variables.
+const PACK_FILE: &str = "pack.yaml";
+
+fn pack_vars(source: &Arc<Source>) -> Result<Vars, Diagnostics> {
+    let node = yaml::parse(source).map_err(Diagnostics)?;
+    let reader = Reader::new(Arc::clone(source));
+    let vars = reader
+        .fields(&node, "a pack", &["title", "vars"])
+        .and_then(|fields| fields.get("vars").map(|node| site::vars(&reader, node)))
+        .unwrap_or_default();
+    if reader.is_clean() { Ok(vars) } else { Err(reader.into_problems()) }
+}
+
+fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
+    let fail = |path: &Path, error: &std::io::Error| {
+        let help = "`packs` of the site file names built-in packs and folders";
+        Diagnostics(vec![Diagnostic::general(format!("cannot read the pack {}: {error}", shown(path)), help)])
+    };
+    let sorted = |folder: &Path| -> Result<Vec<PathBuf>, Diagnostics> {
+        let entries = std::fs::read_dir(folder).map_err(|error| fail(folder, &error))?;
+        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.sort();
+        Ok(paths)
+    };
+    let (mut defaults, mut found, mut problems) = (Vars::new(), Vec::new(), Diagnostics::default());
+    for path in sorted(folder)? {
+        if path.file_name().is_some_and(|name| name == PACK_FILE) {
+            defaults = pack_vars(&read_source(&path)?)?;
+        }
+        if !path.is_dir() || is_hidden(&path) {
+            continue;
+        }
+        for file in sorted(&path)? {
+            let is_yaml = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            if !is_yaml || is_hidden(&file) {
+                continue;
+            }
+            let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let group = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match ProcedureId::new(&group, &name(&file)) {
+                Ok(id) => found.push((id, Origin::File(file))),
+                Err(error) => {
+                    let message = format!("{} cannot be a command: {error}", shown(&file));
+                    problems.push(Diagnostic::general(message, "rename the file"));
+                }
+            }
+        }
+    }
+    if problems.is_empty() { Ok((defaults, found)) } else { Err(problems) }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}

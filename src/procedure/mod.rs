@@ -1,0 +1,11 @@
+//! Procedures: from YAML files to vetted plans. What comes out of here has nothing wrong left in it.
+
+pub mod decode;
+pub mod diagnostic;
+pub mod document;
+pub mod expect;
+pub mod inputs;
+pub mod library;
+pub mod site;
+pub mod template;
+pub mod yaml;

@@ -1,0 +1,306 @@
+//! The site file: where this installation is, what its variables and databases are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use indexmap::IndexMap;
+
+use super::decode::Reader;
+use super::diagnostic::{Diagnostics, nearest};
+use super::inputs::{SECRET_HELP, secret};
+use super::template::Vars;
+use super::yaml::{self, Node, NodeKind};
+use crate::model::secret::MaybeSecret;
+use crate::probe::Database;
+
+/// A vetted site.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub name: String,
+    pub timezone: chrono_tz::Tz,
+    pub packs: Vec<PackRef>,
+    pub vars: Vars,
+    pub databases: IndexMap<String, Database>,
+    pub roles: IndexMap<String, Role>,
+    pub waivers: Vec<Waiver>,
+    /// The journal's file, if the site file names one.
+    pub journal: Option<PathBuf>,
+    /// Where relative paths start.
+    pub folder: PathBuf,
+    /// The site file; none when this machine is checked without one.
+    pub file: Option<PathBuf>,
+}
+
+/// A built-in pack by name, or a folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PackRef {
+    Builtin(String),
+    Folder(PathBuf),
+}
+
+/// Who is behind a role, for people.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Role {
+    pub mail: Option<String>,
+    pub phone: Option<String>,
+    pub responds_within: Option<Duration>,
+}
+
+/// A failure that somebody answers for until a day.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Waiver {
+    /// `group/procedure.step`.
+    pub step: String,
+    /// Only this subject; all when absent.
+    pub subject: Option<String>,
+    pub owner: String,
+    pub reason: String,
+    /// The last day on which it holds.
+    pub until: NaiveDate,
+}
+
+const KEYS: &[&str] = &["site", "timezone", "packs", "vars", "databases", "roles", "waivers", "journal"];
+
+impl Site {
+    /// This machine, without a site file.
+    #[must_use]
+    pub fn of_this_machine(host: &str) -> Self {
+        Self {
+            name: host.to_owned(),
+            timezone: local_timezone(),
+            packs: vec![PackRef::Builtin("host".to_owned())],
+            vars: Vars::new(),
+            databases: IndexMap::new(),
+            roles: IndexMap::new(),
+            waivers: Vec::new(),
+            journal: None,
+            folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            file: None,
+        }
+    }
+
+    /// Reads a site file.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it.
+    pub fn read(path: &Path) -> Result<Self, Diagnostics> {
+        let source = super::library::read_source(path)?;
+        let node = yaml::parse(&source).map_err(Diagnostics)?;
+        let reader = Reader::new(Arc::clone(&source));
+        let site = read(&reader, &node, path);
+        match site {
+            Some(site) if reader.is_clean() => Ok(site),
+            _ => Err(reader.into_problems()),
+        }
+    }
+}
+
+/// The zone of this machine: `$TZ`, `/etc/timezone`, the target of `/etc/localtime`, else UTC.
+#[must_use]
+pub fn local_timezone() -> chrono_tz::Tz {
+    let from_link = || {
+        let target = std::fs::read_link("/etc/localtime").ok()?;
+        target.to_str()?.split_once("zoneinfo/").map(|(_, name)| name.to_owned())
+    };
+    let from_file = || std::fs::read_to_string("/etc/timezone").ok().map(|name| name.trim().to_owned());
+    std::env::var("TZ")
+        .ok()
+        .map(|name| name.trim_start_matches(':').to_owned())
+        .filter(|name| !name.is_empty())
+        .or_else(from_link)
+        .or_else(from_file)
+        .and_then(|name| name.parse().ok())
+        .unwrap_or(chrono_tz::UTC)
+}
+
+fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    let fields = reader.fields(node, "the site file", KEYS)?;
+    let name = fields.required(reader, "site", "the site file").and_then(|node| reader.text(node, "`site`"));
+    let timezone = fields.get("timezone").map_or_else(|| Some(local_timezone()), |node| timezone(reader, node));
+    let packs = match fields.get("packs") {
+        Some(node) => reader.words(node, "`packs`").into_iter().map(|(_, word)| pack_ref(&word, &folder)).collect(),
+        None => vec![PackRef::Builtin("host".to_owned())],
+    };
+    Some(Site {
+        name: name?,
+        timezone: timezone?,
+        packs,
+        vars: fields.get("vars").map_or_else(Vars::new, |node| vars(reader, node)),
+        databases: fields.get("databases").map_or_else(IndexMap::new, |node| databases(reader, node, &folder)),
+        roles: fields.get("roles").map_or_else(IndexMap::new, |node| roles(reader, node)),
+        waivers: fields.get("waivers").map_or_else(Vec::new, |node| waivers(reader, node)),
+        journal: fields.get("journal").and_then(|node| journal(reader, node, &folder)),
+        folder,
+        file: Some(absolute),
+    })
+}
+
+fn timezone(reader: &Reader, node: &Node) -> Option<chrono_tz::Tz> {
+    let text = reader.text(node, "`timezone`")?;
+    let zone = text.parse().ok();
+    if zone.is_none() {
+        let near = nearest(&text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let help = near.map_or_else(
+            || "write a name such as `Europe/Warsaw` or `UTC`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        reader.error(&node.span, format!("there is no time zone `{text}`"), "", help);
+    }
+    zone
+}
+
+/// A word is a built-in pack; anything with a slash or a dot is a folder.
+fn pack_ref(word: &str, folder: &Path) -> PackRef {
+    if word.contains(['/', '.']) { PackRef::Folder(folder.join(word)) } else { PackRef::Builtin(word.to_owned()) }
+}
+
+/// Variables: texts, lists of texts, references to secrets.
+pub(super) fn vars(reader: &Reader, node: &Node) -> Vars {
+    let mut vars = Vars::new();
+    let Some(entries) = node.map() else {
+        if !node.is_null() {
+            reader.error(&node.span, "`vars` is a mapping", "", "write `name: value`, one a line");
+        }
+        return vars;
+    };
+    for (key, value) in entries {
+        let is_name = key.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !is_name || matches!(key.text.as_str(), "steps" | "run" | "vars") {
+            let help = "use letters, digits and `_`; `steps`, `run` and `vars` are taken";
+            reader.error(&key.span, format!("`{}` cannot be the name of a variable", key.text), "", help);
+            continue;
+        }
+        match &value.kind {
+            NodeKind::Map(_) if secret(reader, value, &format!("`{}`", key.text), Path::new("/")).is_none() => {}
+            NodeKind::List(items) if items.iter().any(|item| item.scalar().is_none()) => {
+                reader.error(
+                    &value.span,
+                    format!("the variable `{}` is a list of more than texts", key.text),
+                    "",
+                    "write texts only",
+                );
+            }
+            NodeKind::Scalar { text, .. } if text.contains("{{") => {
+                let help = "write the value out; templates belong into procedures";
+                reader.error(&value.span, format!("the variable `{}` is a template", key.text), "", help);
+            }
+            NodeKind::Map(_) | NodeKind::List(_) | NodeKind::Scalar { .. } | NodeKind::Late(_) => {
+                vars.insert(key.text.clone(), value.clone());
+            }
+        }
+    }
+    vars
+}
+
+fn databases(reader: &Reader, node: &Node, folder: &Path) -> IndexMap<String, Database> {
+    let mut databases = IndexMap::new();
+    let Some(entries) = node.map() else {
+        reader.error(
+            &node.span,
+            "`databases` is a mapping",
+            "",
+            "write `helpdesk: { url: { env: HELPDESK_DATABASE_URL } }`",
+        );
+        return databases;
+    };
+    for (key, value) in entries {
+        let Some(fields) = reader.fields(value, "a database", &["url"]) else { continue };
+        let Some(node) = fields.required(reader, "url", "a database") else { continue };
+        let Some(url) = secret(reader, node, "`url`", folder) else { continue };
+        let url = match url {
+            MaybeSecret::Plain(text) => match plain_url(reader, node, &text, folder) {
+                Some(text) => MaybeSecret::Plain(text),
+                None => continue,
+            },
+            MaybeSecret::Secret(_) => url,
+        };
+        databases.insert(key.text.clone(), Database { url });
+    }
+    databases
+}
+
+const SCHEMES: &[&str] = &["mysql", "mariadb", "postgres", "postgresql", "sqlite"];
+
+/// A database address that stands in the file as it is: it must not hold a password.
+fn plain_url(reader: &Reader, node: &Node, text: &str, folder: &Path) -> Option<String> {
+    let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+    if !SCHEMES.contains(&scheme) {
+        let help = "write mysql://user@host/name, postgres://user@host/name or sqlite:///path; with a password, refer to it as a secret";
+        reader.error(&node.span, "this is not the address of a database", "", help);
+        return None;
+    }
+    let authority = rest.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
+    let has_password = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    if scheme != "sqlite" && has_password {
+        reader.error(&node.span, "a password must not stand in a file", "", SECRET_HELP);
+        return None;
+    }
+    if scheme == "sqlite" {
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        return Some(format!("sqlite://{}", folder.join(path).display()));
+    }
+    Some(text.to_owned())
+}
+
+fn roles(reader: &Reader, node: &Node) -> IndexMap<String, Role> {
+    let mut roles = IndexMap::new();
+    let Some(entries) = node.map() else {
+        reader.error(&node.span, "`roles` is a mapping", "", "write `it-team: { mail: it-team@example.com }`");
+        return roles;
+    };
+    for (key, value) in entries {
+        let Some(fields) = reader.fields(value, "a role", &["mail", "phone", "responds_within"]) else { continue };
+        let responds_within = fields.get("responds_within").and_then(|node| reader.duration(node, "`responds_within`"));
+        let role = Role { mail: fields.text(reader, "mail"), phone: fields.text(reader, "phone"), responds_within };
+        roles.insert(key.text.clone(), role);
+    }
+    roles
+}
+
+fn waivers(reader: &Reader, node: &Node) -> Vec<Waiver> {
+    let keys = &["step", "subject", "owner", "reason", "until"];
+    let one = |item: &Node| {
+        let fields = reader.fields(item, "a waiver", keys)?;
+        let text = |key: &str| {
+            fields.required(reader, key, "a waiver").and_then(|node| reader.text(node, &format!("`{key}`")))
+        };
+        let (step, owner, reason) = (text("step"), text("owner"), text("reason"));
+        let until = fields.required(reader, "until", "a waiver").and_then(|node| {
+            let day = reader.text(node, "`until`")?.parse().ok();
+            if day.is_none() {
+                reader.error(
+                    &node.span,
+                    "`until` is not a day",
+                    "",
+                    "write the last day on which it holds: `2026-12-31`",
+                );
+            }
+            day
+        });
+        Some(Waiver {
+            step: step?,
+            subject: fields.text(reader, "subject"),
+            owner: owner?,
+            reason: reason?,
+            until: until?,
+        })
+    };
+    reader.items(node, "`waivers`").iter().filter_map(one).collect()
+}
+
+fn journal(reader: &Reader, node: &Node, folder: &Path) -> Option<PathBuf> {
+    let text = reader.text(node, "`journal`")?;
+    if let Some(path) = text.strip_prefix("sqlite://") {
+        return Some(folder.join(path));
+    }
+    if text.contains("://") {
+        reader.error(&node.span, "the journal cannot be kept there", "", "write `sqlite:///var/lib/opsctl/journal.db`");
+        return None;
+    }
+    Some(folder.join(text))
+}

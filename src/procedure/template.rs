@@ -1,0 +1,243 @@
+//! `{{ name }}` and `when:`: MiniJinja, strict, after the YAML is parsed, so that text never becomes structure.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use indexmap::IndexMap;
+use minijinja::{Environment, UndefinedBehavior, Value};
+
+use super::decode::Reader;
+use super::diagnostic::suggestion;
+use super::yaml::{Node, NodeKind};
+
+/// The variables of a site, as they were written: a text, a list, or a reference to a secret.
+pub type Vars = IndexMap<String, Node>;
+
+/// The longest text that a template may make.
+const MAX_TEXT: usize = 64 * 1024;
+
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(20_000));
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        for outcome in ["passed", "warned", "failed", "errored", "skipped", "waived", "pending"] {
+            environment.add_test(outcome, move |step: &Value| {
+                step.get_attr("outcome").is_ok_and(|seen| seen.as_str() == Some(outcome))
+            });
+        }
+        environment
+    })
+}
+
+/// An expression of `when`, checked.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    pub text: String,
+    /// What it reads: `steps.home_page.outcome`, `vars.site_url`.
+    reads: BTreeSet<String>,
+}
+
+/// Which steps a template or expression reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reads {
+    /// These, by their name in expressions.
+    Steps(BTreeSet<String>),
+    /// It cannot be told by reading it.
+    Any,
+}
+
+fn reads_of(names: &BTreeSet<String>) -> Reads {
+    let mut steps = BTreeSet::new();
+    for name in names {
+        match name.split('.').collect::<Vec<_>>().as_slice() {
+            ["steps"] => return Reads::Any,
+            ["steps", step, ..] => {
+                steps.insert((*step).to_owned());
+            }
+            _ => {}
+        }
+    }
+    Reads::Steps(steps)
+}
+
+impl Expression {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    /// It is no expression; the message says why.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let compiled = environment().compile_expression(text).map_err(|error| describe(&error))?;
+        let reads = compiled.undeclared_variables(true).into_iter().collect();
+        Ok(Self { text: text.to_owned(), reads })
+    }
+
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        reads_of(&self.reads)
+    }
+
+    /// The names at the start of what it reads: `vars`, `steps`, `run`, or something unknown.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        self.reads.iter().map(|name| name.split('.').next().unwrap_or_default())
+    }
+
+    /// The variables that it reads as `vars.NAME`.
+    pub fn vars(&self) -> impl Iterator<Item = &str> {
+        self.reads.iter().filter_map(|name| name.strip_prefix("vars.")?.split('.').next())
+    }
+
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// It reads something that is not there, or does not end.
+    pub fn holds(&self, context: &Value) -> Result<bool, String> {
+        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
+        let value = compiled.eval(context).map_err(|error| describe(&error))?;
+        Ok(value.is_true())
+    }
+}
+
+fn describe(error: &minijinja::Error) -> String {
+    error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()))
+}
+
+/// The name in a text that is nothing but `{{ name }}`.
+fn lone_name(text: &str) -> Option<&str> {
+    let name = text.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    plain.then_some(name)
+}
+
+/// Puts the site's variables into every template below `node`; what needs the results of the run stays as
+/// [`NodeKind::Late`], and everything else that cannot be resolved is an error.
+pub fn resolve(node: &Node, vars: &Vars, reader: &Reader) -> Node {
+    let kind = match &node.kind {
+        NodeKind::Scalar { text, .. } if text.contains("{{") || text.contains("{%") => {
+            return scalar(node, text, vars, reader);
+        }
+        NodeKind::Scalar { .. } | NodeKind::Late(_) => return node.clone(),
+        NodeKind::List(items) => NodeKind::List(items.iter().map(|item| resolve(item, vars, reader)).collect()),
+        NodeKind::Map(entries) => {
+            NodeKind::Map(entries.iter().map(|(key, value)| (key.clone(), resolve(value, vars, reader))).collect())
+        }
+    };
+    Node { span: node.span.clone(), kind }
+}
+
+fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
+    let place = |kind| Node { span: node.span.clone(), kind };
+    if let Some(name) = lone_name(text)
+        && let Some(value) = vars.get(name)
+    {
+        return respan(value, &node.span);
+    }
+    let as_written = || place(NodeKind::Late(text.to_owned()));
+    let template = match environment().template_from_str(text) {
+        Ok(template) => template,
+        Err(error) => {
+            reader.error(&node.span, format!("the template is broken: {}", describe(&error)), "", "write `{{ name }}`");
+            return as_written();
+        }
+    };
+    let mut late = false;
+    for name in template.undeclared_variables(false) {
+        late |= name == "steps" || name == "run";
+        if name != "steps" && name != "run" && !vars.contains_key(&name) {
+            let help = format!(
+                "add `{name}` to `vars` of the site file, or use --set {name}=VALUE; {}",
+                suggestion(&name, vars.keys().map(String::as_str), "defined are")
+            );
+            reader.error(&node.span, format!("the variable `{name}` is not defined"), "undefined", help);
+            return as_written();
+        }
+    }
+    if late {
+        return as_written();
+    }
+    match template.render(context_of(vars)) {
+        Ok(text) if text.len() <= MAX_TEXT => place(NodeKind::Scalar { text, quoted: true }),
+        Ok(_) => {
+            reader.error(&node.span, format!("the template makes more than {MAX_TEXT} bytes"), "", "");
+            as_written()
+        }
+        Err(error) => {
+            reader.error(&node.span, format!("the template fails: {}", describe(&error)), "", "");
+            as_written()
+        }
+    }
+}
+
+/// The value where it is used: errors point to the use.
+fn respan(node: &Node, span: &std::ops::Range<usize>) -> Node {
+    let kind = match &node.kind {
+        NodeKind::Scalar { .. } | NodeKind::Late(_) => node.kind.clone(),
+        NodeKind::List(items) => NodeKind::List(items.iter().map(|item| respan(item, span)).collect()),
+        NodeKind::Map(entries) => {
+            NodeKind::Map(entries.iter().map(|(key, value)| (key.clone(), respan(value, span))).collect())
+        }
+    };
+    Node { span: span.clone(), kind }
+}
+
+/// The variables as a template sees them. References to secrets are left out: a secret is never part of a text.
+#[must_use]
+pub fn context_of(vars: &Vars) -> Value {
+    vars.iter()
+        .filter(|(_, node)| node.map().is_none())
+        .map(|(name, node)| (name.clone(), Value::from(minijinja::value::Serde(node.to_json()))))
+        .collect()
+}
+
+/// Resolves what was left to the run.
+///
+/// # Errors
+/// A template reads what is not there.
+pub fn resolve_late(node: &Node, context: &Value) -> Result<Node, String> {
+    let kind = match &node.kind {
+        NodeKind::Late(text) => {
+            let text = environment().render_str(text, context).map_err(|error| describe(&error))?;
+            NodeKind::Scalar { text, quoted: true }
+        }
+        NodeKind::Scalar { .. } => node.kind.clone(),
+        NodeKind::List(items) => {
+            NodeKind::List(items.iter().map(|item| resolve_late(item, context)).collect::<Result<_, _>>()?)
+        }
+        NodeKind::Map(entries) => NodeKind::Map(
+            entries
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), resolve_late(value, context)?)))
+                .collect::<Result<_, String>>()?,
+        ),
+    };
+    Ok(Node { span: node.span.clone(), kind })
+}
+
+/// Which steps the late templates below `node` read; `None` when there are none.
+#[must_use]
+pub fn late_reads(node: &Node) -> Option<Reads> {
+    match &node.kind {
+        NodeKind::Late(text) => Some(
+            environment()
+                .template_from_str(text)
+                .map_or(Reads::Any, |template| reads_of(&template.undeclared_variables(true).into_iter().collect())),
+        ),
+        NodeKind::Scalar { .. } => None,
+        NodeKind::List(items) => items.iter().filter_map(late_reads).reduce(merge),
+        NodeKind::Map(entries) => entries.iter().filter_map(|(_, value)| late_reads(value)).reduce(merge),
+    }
+}
+
+/// Both together.
+#[must_use]
+pub fn merge(one: Reads, other: Reads) -> Reads {
+    match (one, other) {
+        (Reads::Steps(mut one), Reads::Steps(other)) => {
+            one.extend(other);
+            Reads::Steps(one)
+        }
+        (Reads::Any, _) | (_, Reads::Any) => Reads::Any,
+    }
+}
