@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
+use super::keys::{KeySpec, names};
 use super::yaml::{Key, Node, NodeKind};
 use crate::model::unit::parse_duration;
 
@@ -64,7 +65,8 @@ impl Reader {
     }
 
     /// A mapping with only these keys; `what` names it in messages: "a step".
-    pub fn fields<'n>(&self, node: &'n Node, what: &str, known: &[&str]) -> Option<Fields<'n>> {
+    pub fn fields<'n>(&self, node: &'n Node, what: &str, keys: &[KeySpec]) -> Option<Fields<'n>> {
+        let known = names(keys);
         let Some(entries) = node.map() else {
             let message = format!("{what} is a mapping, not {}", node.describe());
             self.error(&node.span, message, "", format!("its keys are {}", known.join(", ")));

@@ -9,6 +9,7 @@ use super::decode::{Fields, Reader};
 use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
 use super::expect;
 use super::inputs::{self, Surroundings};
+use super::keys;
 use super::template::{self, Expression, Reads, Vars};
 use super::yaml::{self, Node};
 use crate::model::expectation::{Expectation, Level};
@@ -150,13 +151,8 @@ pub struct Proof {
     pub written: String,
 }
 
-pub(super) const PROCEDURE_KEYS: &[&str] =
-    &["title", "original_title", "purpose", "owner", "schedule", "budget", "escalate", "steps", "criteria"];
-pub(super) const STEP_KEYS: &[&str] =
-    &["id", "title", "why", "next", "tags", "needs", "when", "timeout", "retry", "probe", "gather", "expect", "prefer"];
 /// Kinds of step that the format has and this version does not run.
 const LATER: &[&str] = &["action", "manual", "decision", "approval", "notify", "report", "procedure"];
-pub(super) const MOST_RETRIES: i64 = 20;
 
 /// Reads and vets one document.
 ///
@@ -192,7 +188,7 @@ struct References {
 impl Document<'_> {
     fn procedure(&self, id: &ProcedureId, node: &Node) -> Option<Procedure> {
         let reader = self.reader;
-        let fields = reader.fields(node, "a procedure", PROCEDURE_KEYS)?;
+        let fields = reader.fields(node, "a procedure", keys::PROCEDURE)?;
         let title = fields.required(reader, "title", "a procedure").and_then(|node| reader.text(node, "`title`"));
         let (steps, references) = self.steps(&fields);
         let steps = self.connect(steps, &references);
@@ -212,7 +208,7 @@ impl Document<'_> {
     }
 
     fn schedule(&self, node: &Node) -> Option<String> {
-        let fields = self.reader.fields(node, "a schedule", &["cron", "missed"])?;
+        let fields = self.reader.fields(node, "a schedule", keys::SCHEDULE)?;
         if let Some(node) = fields.get("missed") {
             self.choice(node, "`missed`", &["run_once", "skip"]);
         }
@@ -226,7 +222,7 @@ impl Document<'_> {
     }
 
     fn escalate(&self, node: &Node) -> Option<String> {
-        let fields = self.reader.fields(node, "an escalation", &["to", "when"])?;
+        let fields = self.reader.fields(node, "an escalation", keys::ESCALATION)?;
         if let Some(node) = fields.get("when") {
             self.choice(node, "`when`", &["failed", "errored", "warned"]);
         }
@@ -282,7 +278,7 @@ impl Document<'_> {
             reader.error(&key.span, message, "", "this version looks only: `probe` and `gather`");
             return None;
         }
-        let fields = reader.fields(node, "a step", STEP_KEYS)?;
+        let fields = reader.fields(node, "a step", keys::STEP)?;
         let id = fields.required(reader, "id", "a step").and_then(|node| self.step_id(node));
         let name = id.as_ref().map_or("?", StepId::as_str).to_owned();
         let (kind, body) = match (fields.get("probe"), fields.get("gather")) {
@@ -376,10 +372,10 @@ impl Document<'_> {
 
     fn retry(&self, node: &Node) -> Option<Retry> {
         let reader = self.reader;
-        let fields = reader.fields(node, "`retry`", &["times", "wait", "on"])?;
+        let fields = reader.fields(node, "`retry`", keys::RETRY)?;
         let times = fields
             .required(reader, "times", "`retry`")
-            .and_then(|node| reader.integer(node, "`times`", 1, MOST_RETRIES));
+            .and_then(|node| reader.integer(node, "`times`", 1, keys::MOST_RETRIES));
         let wait = fields.get("wait").map_or(Some(Duration::from_secs(1)), |node| reader.duration(node, "`wait`"));
         let on = match fields.get("on") {
             None => RetryOn::Both,
@@ -512,7 +508,7 @@ impl Document<'_> {
         let Some(node) = fields.get("criteria") else { return Vec::new() };
         let reader = self.reader;
         let one = |item: &Node| {
-            let fields = reader.fields(item, "a criterion", &["says", "proven_by"])?;
+            let fields = reader.fields(item, "a criterion", keys::CRITERION)?;
             let says = fields.required(reader, "says", "a criterion").and_then(|node| reader.text(node, "`says`"));
             let node = fields.required(reader, "proven_by", "a criterion")?;
             let proofs = reader.words(node, "`proven_by`").into_iter();

@@ -9,6 +9,7 @@ use super::decode::Reader;
 use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
 use super::document::{self, Procedure};
 use super::inputs::Surroundings;
+use super::keys;
 use super::site::{self, PackRef, Site};
 use super::template::Vars;
 use super::yaml;
@@ -222,7 +223,7 @@ fn pack_vars(source: &Arc<Source>) -> Result<Vars, Diagnostics> {
     let node = yaml::parse(source).map_err(Diagnostics)?;
     let reader = Reader::new(Arc::clone(source));
     let vars = reader
-        .fields(&node, "a pack", &["title", "vars"])
+        .fields(&node, "a pack", keys::PACK)
         .and_then(|fields| fields.get("vars").map(|node| site::vars(&reader, node)))
         .unwrap_or_default();
     if reader.is_clean() { Ok(vars) } else { Err(reader.into_problems()) }

@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use super::decode::Reader;
 use super::diagnostic::{Diagnostics, nearest};
 use super::inputs::{SECRET_HELP, secret};
+use super::keys;
 use super::template::Vars;
 use super::yaml::{self, Node, NodeKind};
 use crate::model::secret::MaybeSecret;
@@ -60,8 +61,6 @@ pub struct Waiver {
     /// The last day on which it holds.
     pub until: NaiveDate,
 }
-
-const KEYS: &[&str] = &["site", "timezone", "packs", "vars", "databases", "roles", "waivers", "journal"];
 
 impl Site {
     /// This machine, without a site file.
@@ -118,7 +117,7 @@ pub fn local_timezone() -> chrono_tz::Tz {
 fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
-    let fields = reader.fields(node, "the site file", KEYS)?;
+    let fields = reader.fields(node, "the site file", keys::SITE)?;
     let name = fields.required(reader, "site", "the site file").and_then(|node| reader.text(node, "`site`"));
     let timezone = fields.get("timezone").map_or_else(|| Some(local_timezone()), |node| timezone(reader, node));
     let packs = match fields.get("packs") {
@@ -209,7 +208,7 @@ fn databases(reader: &Reader, node: &Node, folder: &Path) -> IndexMap<String, Da
         return databases;
     };
     for (key, value) in entries {
-        let Some(fields) = reader.fields(value, "a database", &["url"]) else { continue };
+        let Some(fields) = reader.fields(value, "a database", keys::DATABASE) else { continue };
         let Some(node) = fields.required(reader, "url", "a database") else { continue };
         let Some(url) = secret(reader, node, "`url`", folder) else { continue };
         let url = match url {
@@ -254,7 +253,7 @@ fn roles(reader: &Reader, node: &Node) -> IndexMap<String, Role> {
         return roles;
     };
     for (key, value) in entries {
-        let Some(fields) = reader.fields(value, "a role", &["mail", "phone", "responds_within"]) else { continue };
+        let Some(fields) = reader.fields(value, "a role", keys::ROLE) else { continue };
         let responds_within = fields.get("responds_within").and_then(|node| reader.duration(node, "`responds_within`"));
         let role = Role { mail: fields.text(reader, "mail"), phone: fields.text(reader, "phone"), responds_within };
         roles.insert(key.text.clone(), role);
@@ -263,9 +262,8 @@ fn roles(reader: &Reader, node: &Node) -> IndexMap<String, Role> {
 }
 
 fn waivers(reader: &Reader, node: &Node) -> Vec<Waiver> {
-    let keys = &["step", "subject", "owner", "reason", "until"];
     let one = |item: &Node| {
-        let fields = reader.fields(item, "a waiver", keys)?;
+        let fields = reader.fields(item, "a waiver", keys::WAIVER)?;
         let text = |key: &str| {
             fields.required(reader, key, "a waiver").and_then(|node| reader.text(node, &format!("`{key}`")))
         };

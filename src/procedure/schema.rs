@@ -1,0 +1,251 @@
+//! JSON Schemas of the documents, made from the same tables that the loader reads by.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::keys::{self, Form, KeySpec};
+use crate::model::fact::{FactSpec, FactType};
+use crate::model::input::{InputSpec, InputType, Need};
+use crate::probe;
+
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+const NUMBER: &str = r"[-+]?[0-9][0-9_]*(\.[0-9]+)?";
+const RELATION: &str = r"(above|at least|below|at most|>=|<=|>|<)";
+
+/// Of a procedure's file.
+#[must_use]
+pub fn procedure() -> Json {
+    let mut schema = object(keys::PROCEDURE);
+    schema["$schema"] = json!(DRAFT);
+    schema["title"] = json!("opsctl procedure");
+    let steps = &mut schema["properties"]["steps"]["items"];
+    steps["oneOf"] = Json::Array(
+        probe::KINDS
+            .iter()
+            .map(|kind| step_of(kind))
+            .chain([json!({"required": ["gather"], "not": {"anyOf": [
+            {"required": ["probe"]}, {"required": ["expect"]}, {"required": ["prefer"]}]}})])
+            .collect(),
+    );
+    schema
+}
+
+/// Of the site file.
+#[must_use]
+pub fn site() -> Json {
+    let mut schema = object(keys::SITE);
+    schema["$schema"] = json!(DRAFT);
+    schema["title"] = json!("opsctl site file");
+    schema
+}
+
+/// A step with a probe of this kind: its expectations name facts of this kind.
+fn step_of(kind: &probe::Kind) -> Json {
+    let look = json!({
+        "type": "object", "additionalProperties": false, "required": [kind.name],
+        "properties": { kind.name: inputs(kind.inputs) },
+    });
+    let facts = facts(kind.facts);
+    json!({
+        "required": ["probe"],
+        "anyOf": [{"required": ["expect"]}, {"required": ["prefer"]}],
+        "properties": { "probe": look, "expect": facts.clone(), "prefer": facts },
+    })
+}
+
+fn object(specs: &[KeySpec]) -> Json {
+    let mut properties = Map::new();
+    for spec in specs {
+        let mut schema = form(spec.form);
+        schema["description"] = json!(spec.about);
+        properties.insert(spec.name.to_owned(), schema);
+    }
+    let required: Vec<&str> = specs.iter().filter(|spec| spec.required).map(|spec| spec.name).collect();
+    json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
+}
+
+/// A text, however YAML reads it: `title: 2026` is a text to the loader.
+fn text() -> Json {
+    json!({"anyOf": [{"type": "string", "pattern": r"\S"}, {"type": ["number", "boolean"]}]})
+}
+
+fn duration() -> Json {
+    json!({"type": "string", "pattern": r"^\s*\+?[0-9][0-9_]*(\.[0-9]+)?\s*(ms|s|min|m|h|d|w)\s*$"})
+}
+
+fn form(form: Form) -> Json {
+    match form {
+        Form::Text => text(),
+        Form::Id => {
+            json!({"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}, {"type": "integer", "minimum": 0}]})
+        }
+        Form::Words => json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": text()}),
+        Form::Duration => duration(),
+        Form::Keys(keys) => object(keys),
+        Form::List(keys) => json!({"type": "array", "minItems": 1, "items": object(keys)}),
+        Form::Named(keys) => json!({"type": "object", "additionalProperties": object(keys)}),
+        Form::Choice(choices) => json!({"enum": choices}),
+        Form::Integer(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Form::MaybeSecret => maybe_secret(),
+        Form::Vars => json!({"type": ["object", "null"], "additionalProperties":
+            {"anyOf": [{"type": ["string", "number", "boolean", "null"]}, {"type": "array", "items": {"type": ["string", "number", "boolean"]}}, secret()]}}),
+        Form::Look => look(),
+        Form::Looks => json!({"anyOf": [look(), {"type": "array", "minItems": 1, "items": look()}]}),
+        Form::Conditions => json!({"type": "object", "minProperties": 1}),
+    }
+}
+
+fn look() -> Json {
+    let kinds: Map<String, Json> =
+        probe::KINDS.iter().map(|kind| (kind.name.to_owned(), inputs(kind.inputs))).collect();
+    json!({"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": kinds})
+}
+
+fn secret() -> Json {
+    json!({"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
+        "properties": {"env": text(), "file": text(), "command": {"type": "array", "minItems": 1, "items": text()}}})
+}
+
+fn maybe_secret() -> Json {
+    json!({"anyOf": [text(), secret()]})
+}
+
+fn inputs(specs: &[InputSpec]) -> Json {
+    let mut properties = Map::new();
+    for spec in specs {
+        let mut alternatives = vec![input(spec.ty), template()];
+        if spec.need != Need::Required {
+            alternatives.push(json!({"type": "null"}));
+            alternatives.push(json!({"enum": [""]}));
+            alternatives.push(json!({"type": "array", "maxItems": 0}));
+        }
+        let mut schema = json!({"anyOf": alternatives, "description": spec.about});
+        if let Need::Default(default) = spec.need {
+            schema["default"] = json!(default);
+        }
+        properties.insert(spec.name.to_owned(), schema);
+    }
+    let required: Vec<&str> = specs.iter().filter(|spec| spec.need == Need::Required).map(|spec| spec.name).collect();
+    let kind = if required.is_empty() { json!(["object", "null"]) } else { json!("object") };
+    json!({"type": kind, "additionalProperties": false, "required": required, "properties": properties})
+}
+
+fn template() -> Json {
+    json!({"type": "string", "pattern": r"\{\{"})
+}
+
+fn input(ty: InputType) -> Json {
+    let many = |one: Json| json!({"anyOf": [one.clone(), {"type": "array", "minItems": 1, "items": one}]});
+    match ty {
+        InputType::Text | InputType::Database | InputType::Path => text(),
+        InputType::Pattern => {
+            json!({"anyOf": [{"type": "string", "format": "regex", "pattern": r"\S"}, {"type": ["number", "boolean"]}]})
+        }
+        InputType::Texts | InputType::Paths | InputType::Patterns => many(text()),
+        InputType::Arguments => {
+            json!({"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean", "null"]}})
+        }
+        InputType::Bool => json!({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]}),
+        InputType::Integer { least, most } => {
+            json!({"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, {"type": "string", "pattern": "^[-+]?[0-9]+$"}]})
+        }
+        InputType::Duration => duration(),
+        InputType::Size => {
+            json!({"type": "string", "pattern": r"^\s*\+?[0-9][0-9_]*(\.[0-9]+)?\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)\s*$"})
+        }
+        InputType::Choice(choices) => {
+            let numbers: Vec<i64> = choices.iter().filter_map(|choice| choice.parse().ok()).collect();
+            json!({"anyOf": [{"enum": choices}, {"enum": numbers}]})
+        }
+        InputType::Secret => secret(),
+        InputType::Pairs => json!({"type": "object", "additionalProperties": maybe_secret()}),
+        InputType::Json => json!({}),
+        InputType::Group(specs) => inputs(specs),
+    }
+}
+
+fn facts(specs: &[FactSpec]) -> Json {
+    let mut properties = Map::new();
+    for spec in specs {
+        let condition = condition(spec.ty);
+        let mut schema = if spec.family {
+            json!({"type": "object", "minProperties": 1, "additionalProperties": condition})
+        } else {
+            condition
+        };
+        schema["description"] = json!(spec.about);
+        properties.insert(spec.name.to_owned(), schema);
+    }
+    json!({"type": "object", "minProperties": 1, "additionalProperties": false, "properties": properties})
+}
+
+/// The units that fit a type, as an alternative of a regular expression; `None` where there are no numbers.
+fn unit(ty: FactType) -> Option<&'static str> {
+    const SIZE: &str = r"\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)";
+    match ty {
+        FactType::Bool | FactType::Text | FactType::Texts => None,
+        FactType::Count => Some(""),
+        FactType::Percent => Some(r"\s*%"),
+        FactType::Size => Some(SIZE),
+        FactType::SizeShare => Some(r"(\s*%|\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB))"),
+        FactType::Duration => Some(r"\s*(ms|s|min|m|h|d|w)"),
+        FactType::Rate => Some(r"\s*/min"),
+        FactType::Any => Some(r"\s*(%|B|KiB|MiB|GiB|TiB|kB|MB|GB|TB|ms|s|min|m|h|d|w|/min)?"),
+    }
+}
+
+fn scalar(ty: FactType) -> Vec<Json> {
+    let groups = r"(one of|any of|all of)\s*\[.+\]";
+    let Some(unit) = unit(ty) else {
+        return match ty {
+            FactType::Bool => vec![
+                json!({"type": "boolean"}),
+                json!({"type": "string", "pattern": format!("^(not )*(true|false|{groups})$")}),
+            ],
+            FactType::Texts => {
+                vec![json!({"type": "string", "pattern": format!(r"^(not )*((contains|matches)\s+\S.*|{groups})$")})]
+            }
+            _ => vec![text()],
+        };
+    };
+    if ty == FactType::Any {
+        return vec![text()];
+    }
+    let number = format!("{NUMBER}{unit}");
+    let earlier = r"(previous|median\([0-9]+\))";
+    let forms = [
+        number.clone(),
+        format!(r"{number}\.\.{number}"),
+        format!(r"{RELATION}\s*{number}"),
+        format!(r"(within|{RELATION})\s*{NUMBER}\s*%\s+of\s+{earlier}"),
+        format!(r"(rises|falls)\s+{RELATION}\s*{NUMBER}(\s*%|{unit})\s+per\s+(hour|day|week)"),
+        groups.to_owned(),
+    ];
+    let pattern = format!(r"^\s*(not )*({})\s*$", forms.join("|"));
+    let mut schemas = vec![json!({"type": "string", "pattern": pattern})];
+    if ty == FactType::Count {
+        schemas.push(json!({"type": "number"}));
+    }
+    schemas
+}
+
+fn condition(ty: FactType) -> Json {
+    let literal = match (unit(ty), ty) {
+        (_, FactType::Text | FactType::Any) => text(),
+        (Some(unit), _) => {
+            json!({"anyOf": [{"type": "string", "pattern": format!("^{NUMBER}{unit}$")}, {"type": "number"}]})
+        }
+        (None, FactType::Bool) => json!({"type": "boolean"}),
+        (None, _) => json!(false),
+    };
+    let mut alternatives = scalar(ty);
+    alternatives.push(json!({"type": "array", "minItems": 1, "items": literal}));
+    let nested = json!({"type": ["string", "number", "boolean", "array", "object"]});
+    for word in ["all", "any"] {
+        alternatives.push(json!({"type": "object", "additionalProperties": false, "required": [word],
+            "properties": {word: {"type": "array", "minItems": 1, "items": nested}}}));
+    }
+    alternatives.push(
+        json!({"type": "object", "additionalProperties": false, "required": ["not"], "properties": {"not": nested}}),
+    );
+    json!({"anyOf": alternatives})
+}
