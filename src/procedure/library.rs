@@ -63,6 +63,22 @@ pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
     Ok(Arc::new(Source { name, text }))
 }
 
+/// Reads and vets one file that belongs to no pack; its folder is taken for the group.
+///
+/// # Errors
+/// Everything that is wrong in it.
+pub fn read_one(path: &Path, site: &Site, set: &Vars) -> Result<Procedure, Diagnostics> {
+    let source = read_source(path)?;
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let id = ProcedureId::new("file", &stem).map_err(|error| {
+        Diagnostics(vec![Diagnostic::general(format!("{} cannot be a command: {error}", shown(path)), "rename the file")])
+    })?;
+    let mut vars = site.vars.clone();
+    vars.extend(set.clone());
+    let databases: Vec<String> = site.databases.keys().cloned().collect();
+    document::read(&id, &source, &vars, &Surroundings { databases: &databases, folder: &site.folder })
+}
+
 /// The path relative to the working folder where it is below it.
 fn shown(path: &Path) -> String {
     let relative = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));

@@ -4,6 +4,7 @@ pub mod decode;
 pub mod diagnostic;
 pub mod document;
 pub mod expect;
+pub mod explain;
 pub mod inputs;
 pub mod keys;
 pub mod library;

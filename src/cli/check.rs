@@ -1,0 +1,285 @@
+//! Running procedures look-only: the engine's events to reports, journal and exit status.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::Done;
+use super::message::{self, Failure};
+use super::settings::{self, Globals};
+use crate::engine::{self, Planned, Stop};
+use crate::model::event::{Event, EventKind};
+use crate::model::id::RunId;
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::secret::Mask;
+use crate::procedure::diagnostic::suggestion;
+use crate::procedure::document::Procedure;
+use crate::procedure::library::Library;
+use crate::procedure::site::Site;
+use crate::report::{Format, Progress, Reporter, Style};
+
+mod record;
+
+use record::Scribe;
+
+/// What the options ask for.
+pub struct Request {
+    format: Option<Format>,
+    /// Reports to files besides the one to standard output.
+    reports: Vec<(Format, PathBuf)>,
+    quiet: bool,
+    only: Vec<String>,
+    skip: Vec<String>,
+    tags: Vec<String>,
+    parallel: usize,
+}
+
+impl Request {
+    /// # Errors
+    /// A `--report` that is not `FORMAT=FILE`.
+    pub fn from_matches(matches: &ArgMatches) -> Result<Self, Failure> {
+        let words = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+        let reports: Vec<String> = words("report");
+        let reports = reports.iter().map(|report| {
+            let Some((format, file)) = report.split_once('=').filter(|(_, file)| !file.is_empty()) else {
+                return Err(Failure::new(format!("--report {report} names no file"), "write --report FORMAT=FILE, such as json=check.json"));
+            };
+            let format = format.parse().map_err(|error: crate::report::FormatError| Failure::new(error.to_string(), ""))?;
+            Ok((format, PathBuf::from(file)))
+        });
+        Ok(Self {
+            format: matches.get_one::<Format>("format").copied(),
+            reports: reports.collect::<Result<_, _>>()?,
+            quiet: matches.get_flag("quiet"),
+            only: words("only"),
+            skip: words("skip"),
+            tags: words("tag"),
+            parallel: usize::from(matches.get_one::<u16>("parallel").copied().unwrap_or(8)),
+        })
+    }
+}
+
+/// A runtime for one command. Work that hangs on a blocking thread does not keep the program from ending.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> where {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)"))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
+/// Runs `procedures`.
+pub fn run(procedures: Vec<Procedure>, request: Request, globals: &Globals, site: Site, library: &Library) -> Done {
+    refuse_unknown_steps(&procedures, &request)?;
+    quiet_panics();
+    let planned: Vec<Planned> = procedures
+        .into_iter()
+        .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
+        .collect();
+    let listeners = Listeners::open(&request, globals.style(site.timezone))?;
+    let journal = settings::journal_path(&site)?;
+    block_on(supervise(planned, request, globals.typed.clone(), site, journal, listeners))?
+}
+
+/// A selection that selects nothing must not look like a pass.
+fn refuse_unknown_steps(procedures: &[Procedure], request: &Request) -> Result<(), Failure> {
+    let ids = || procedures.iter().flat_map(|procedure| &procedure.steps).map(|step| step.id.as_str());
+    for (option, given) in [("--only", &request.only), ("--skip", &request.skip)] {
+        if let Some(unknown) = given.iter().find(|id| !ids().any(|known| known == *id)) {
+            return Err(Failure::new(format!("{option} {unknown}: there is no such step"), suggestion(unknown, ids(), "the steps are")));
+        }
+    }
+    let tagged = |tags: &[String]| tags.iter().any(|tag| request.tags.contains(tag));
+    let left = procedures.iter().flat_map(|procedure| &procedure.steps).any(|step| {
+        (request.only.is_empty() || request.only.iter().any(|id| id == step.id.as_str()))
+            && !request.skip.iter().any(|id| id == step.id.as_str())
+            && (request.tags.is_empty() || tagged(&step.tags))
+    });
+    if left { Ok(()) } else { Err(Failure::new("no step is selected", "check --only, --skip and --tag")) }
+}
+
+/// A panic in a probe becomes that step's error; its text belongs into the report, not between the lines.
+fn quiet_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !std::thread::current().name().is_some_and(|name| name.starts_with("tokio")) {
+            usual(panic);
+        }
+    }));
+}
+
+async fn supervise(planned: Vec<Planned>, request: Request, command: String, site: Site, journal: PathBuf, mut listeners: Listeners) -> Done {
+    let run = RunId(uuid::Uuid::now_v7());
+    let scribe = Scribe::start(journal, run);
+    let settings = engine::Settings {
+        run,
+        site: site.name,
+        command,
+        host: settings::host(),
+        operator: settings::operator(),
+        timezone: site.timezone,
+        databases: site.databases,
+        folder: site.folder,
+        waivers: site.waivers,
+        mask: Mask::default(),
+        parallel: request.parallel,
+        history: Arc::new(scribe.history()),
+        only: request.only,
+        skip: request.skip,
+        tags: request.tags,
+    };
+    let stop = Stop::default();
+    tokio::spawn(listen_for_signals(stop.clone()));
+    let (sender, receiver) = unbounded_channel();
+    let engine = tokio::spawn(engine::check(planned, settings, sender, stop));
+    let last = relay(receiver, &scribe, &mut listeners).await?;
+    let ended = engine.await.map_err(|error| Failure::new(format!("the engine broke down: {error}"), "this is a mistake in opsctl; please report it"))?;
+    let (outcome, mut exit) = ended;
+    // The record decides with: a run that is not on record has not proved anything to an auditor.
+    let unrecorded = scribe.flush().await.err();
+    if unrecorded.is_some() {
+        exit = exit.at_least(Exit::CouldNotTell);
+    }
+    let mut last = last;
+    last.kind = EventKind::RunFinished { outcome, exit };
+    scribe.record(&last);
+    let unrecorded = unrecorded.or(scribe.flush().await.err());
+    listeners.finish(&last, outcome)?;
+    if let Some(error) = unrecorded {
+        message::warn(&format!("error: this run is not on record: {error}\n"));
+        if let Some(help) = error.help() {
+            message::warn(&format!("  help: {help}\n"));
+        }
+        return Ok(exit.at_least(Exit::CouldNotTell));
+    }
+    Ok(exit)
+}
+
+/// Hands every event on, all but the last one, which is for the caller.
+async fn relay(mut events: UnboundedReceiver<Event>, scribe: &Scribe, listeners: &mut Listeners) -> Result<Event, Failure> {
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(event) if matches!(event.kind, EventKind::RunFinished { .. }) => return Ok(event),
+                Some(event) => {
+                    scribe.record(&event);
+                    listeners.hear(&event)?;
+                }
+                None => return Err(Failure::new("the engine ended without a result", "this is a mistake in opsctl; please report it")),
+            },
+            _ = tick.tick() => listeners.tick(),
+        }
+    }
+}
+
+/// The first signal ends the run in order; the second one ends the program.
+async fn listen_for_signals(stop: Stop) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return;
+    };
+    let mut hear = async || {
+        tokio::select! {
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+        }
+    };
+    stop.now(hear().await);
+    let second = hear().await;
+    #[expect(clippy::disallowed_methods, reason = "asked twice to end: what has finished is in the journal")]
+    std::process::exit(i32::from(second.code()));
+}
+
+/// Who is told of a run.
+struct Listeners {
+    progress: Option<Box<dyn Reporter>>,
+    main: Box<dyn Reporter>,
+    /// With --quiet the main report is only written when something does not hold.
+    quiet: bool,
+    files: Vec<(PathBuf, Box<dyn Reporter>)>,
+}
+
+impl Listeners {
+    fn open(request: &Request, style: Style) -> Result<Self, Failure> {
+        let terminal = io::stdout().is_terminal();
+        let format = request.format.unwrap_or(if terminal { Format::Human } else { Format::Plain });
+        let mut files = Vec::new();
+        for (format, path) in &request.reports {
+            let file = File::create(path).map_err(|error| {
+                Failure::new(format!("cannot write the report {}: {error}", path.display()), "check the folder and its permissions")
+            })?;
+            let style = Style { colour: false, ..style };
+            files.push((path.clone(), format.reporter(Box::new(io::BufWriter::new(file)), style)));
+        }
+        Ok(Self {
+            progress: (io::stderr().is_terminal() && !request.quiet).then(|| Box::new(Progress::on_stderr()) as Box<dyn Reporter>),
+            main: format.reporter(Box::new(Stdout), style),
+            quiet: request.quiet,
+            files,
+        })
+    }
+
+    fn hear(&mut self, event: &Event) -> Result<(), Failure> {
+        if let Some(progress) = &mut self.progress {
+            progress.on_event(event).ok();
+        }
+        for (_, reporter) in &mut self.files {
+            reporter.on_event(event).map_err(|error| cannot_report(&error))?;
+        }
+        self.main.on_event(event).map_err(|error| cannot_report(&error))
+    }
+
+    fn tick(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            progress.on_tick().ok();
+        }
+    }
+
+    fn finish(mut self, last: &Event, outcome: Outcome) -> Result<(), Failure> {
+        self.hear(last)?;
+        if let Some(progress) = self.progress {
+            progress.finish().ok();
+        }
+        for (path, reporter) in self.files {
+            reporter.finish().map_err(|error| {
+                Failure::new(format!("cannot write the report {}: {error}", path.display()), "check the space that is left")
+            })?;
+        }
+        let holds = matches!(outcome, Outcome::Passed | Outcome::Waived | Outcome::Skipped | Outcome::Pending);
+        let interrupted = matches!(last.kind, EventKind::RunFinished { exit: Exit::Interrupted | Exit::Terminated | Exit::CouldNotTell, .. });
+        if self.quiet && holds && !interrupted {
+            return Ok(());
+        }
+        match self.main.finish() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other.map_err(|error| cannot_report(&error)),
+        }
+    }
+}
+
+fn cannot_report(error: &io::Error) -> Failure {
+    Failure::new(format!("cannot write the report: {error}"), "`opsctl show last` shows the run again")
+}
+
+/// Standard output, locked for each write only.
+struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+}

@@ -1,0 +1,120 @@
+//! `history`, `show`, `journal verify`: what earlier runs left behind.
+
+use std::fmt::Write as _;
+
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::check::block_on;
+use super::message::{self, Failure};
+use super::settings::{self, Globals};
+use super::Done;
+use crate::journal::{Access, Filter, Journal, RunSummary};
+use crate::model::outcome::{Exit, Outcome};
+use crate::model::record::Record;
+use crate::procedure::site::local_timezone;
+use crate::report::Format;
+
+/// `opsctl history`.
+pub fn list(matches: &ArgMatches, globals: &Globals) -> Done {
+    let what = matches.get_one::<String>("what");
+    let mut filter = Filter { limit: matches.get_one("limit").copied(), ..Filter::default() };
+    match what {
+        Some(what) if what.contains('/') => {
+            filter.procedure = Some(what.parse().map_err(|error: crate::model::id::IdError| Failure::new(error.to_string(), ""))?);
+        }
+        Some(group) => filter.group = Some(group.clone()),
+        None => {}
+    }
+    let outcome = matches.get_one::<String>("outcome");
+    filter.outcome = outcome.and_then(|word| Outcome::ALL.into_iter().find(|outcome| outcome.word() == word));
+    let path = settings::journal_of(globals)?;
+    let runs = block_on(async { Journal::open(&path, Access::Read).await?.runs(&filter).await })??;
+    if matches.get_one::<String>("format").is_some_and(|format| format == "json") {
+        message::print(&as_json(&runs));
+    } else {
+        message::print(&as_text(&runs, &path.display().to_string()));
+    }
+    Ok(Exit::Ok)
+}
+
+fn as_json(runs: &[RunSummary]) -> String {
+    let lines = runs.iter().map(|run| {
+        json!({
+            "run": run.run, "started": run.started, "site": run.site, "command": run.command, "operator": run.operator,
+            "host": run.host, "procedures": run.procedures,
+            "finished": run.finished.map(|finished| finished.at),
+            "outcome": run.finished.map(|finished| finished.outcome),
+            "exit": run.finished.map(|finished| finished.exit.code()),
+        })
+    });
+    format!("{}\n", serde_json::Value::Array(lines.collect()))
+}
+
+fn as_text(runs: &[RunSummary], journal: &str) -> String {
+    if runs.is_empty() {
+        return format!("no runs in {journal}\n");
+    }
+    let zone = local_timezone();
+    let mut text = String::new();
+    for run in runs {
+        let id = run.run.to_string();
+        let outcome = run.finished.map_or("unfinished", |finished| finished.outcome.word());
+        let started = run.started.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S");
+        writeln!(text, "{id}  {started}  {outcome:<10}  {}  {}", run.command, run.operator).ok();
+    }
+    text
+}
+
+/// `passed today 08:00`, for lists of procedures.
+pub fn when_and_how(run: &RunSummary, zone: chrono_tz::Tz) -> String {
+    let outcome = run.finished.map_or("unfinished", |finished| finished.outcome.word());
+    format!("{outcome} {}", run.started.with_timezone(&zone).format("%a %Y-%m-%d %H:%M"))
+}
+
+/// `opsctl show RUN`.
+pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
+    let Some(given) = matches.get_one::<String>("run") else { return Ok(Exit::CouldNotTell) };
+    let path = settings::journal_of(globals)?;
+    let events = block_on(async {
+        let journal = Journal::open(&path, Access::Read).await?;
+        journal.replay(journal.find(given).await?).await
+    })??;
+    let record = Record::of(&events);
+    let zone = record.start.as_ref().and_then(|start| start.timezone.parse().ok()).unwrap_or(chrono_tz::UTC);
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let format = matches.get_one::<Format>("format").copied().unwrap_or(if terminal { Format::Human } else { Format::Plain });
+    let text = format
+        .render(&record, globals.style(zone))
+        .map_err(|error| Failure::new(format!("cannot show the run: {error}"), ""))?;
+    message::print(&text);
+    // Showing succeeded, whatever the run came to.
+    Ok(Exit::Ok)
+}
+
+/// `opsctl journal verify`.
+pub fn journal(matches: &ArgMatches, globals: &Globals) -> Done {
+    let Some(("verify", _)) = matches.subcommand() else { return Ok(Exit::CouldNotTell) };
+    let path = settings::journal_of(globals)?;
+    let verified = block_on(async { Journal::open(&path, Access::Read).await?.verify().await })?;
+    let verified = match verified {
+        Ok(verified) => verified,
+        Err(error) if error.is_break() => {
+            Failure::from(error).print(globals.colour_of_stderr());
+            return Ok(Exit::Failed);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut text = format!(
+        "the journal is whole: {} events of {} runs\n  file  {}\n  head  {}\n",
+        verified.events,
+        verified.runs,
+        path.display(),
+        verified.head
+    );
+    for run in &verified.unfinished {
+        writeln!(text, "  note  run {run} has no end: it is under way, or was killed").ok();
+    }
+    message::print(&text);
+    Ok(Exit::Ok)
+}

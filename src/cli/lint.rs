@@ -1,0 +1,70 @@
+//! `opsctl lint`: everything that is wrong in the site file, its packs and all their procedures.
+
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+
+use super::Done;
+use super::message::{self, Failure};
+use super::settings::{self, Globals};
+use crate::model::outcome::Exit;
+use crate::procedure::library::Library;
+use crate::procedure::site::{PackRef, Site};
+
+pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
+    let paths: Vec<PathBuf> = matches.get_many::<String>("path").into_iter().flatten().map(PathBuf::from).collect();
+    if paths.is_empty() {
+        let (site, library) = settings::open(globals)?;
+        return whole(&site, &library);
+    }
+    let mut site = match settings::site_file(globals)? {
+        Some(path) => Site::read(&path)?,
+        None => settings::no_site(),
+    };
+    let mut problems = crate::procedure::diagnostic::Diagnostics::default();
+    let mut count = 0;
+    for path in &paths {
+        if path.is_dir() {
+            site.packs = vec![PackRef::Folder(std::path::absolute(path).unwrap_or_else(|_| path.clone()))];
+            match Library::open(&site, &settings::set(globals)?) {
+                Ok(library) => match library.load(library.ids(), &site) {
+                    Ok(procedures) => count += procedures.len(),
+                    Err(wrong) => problems.extend(wrong),
+                },
+                Err(wrong) => problems.extend(wrong),
+            }
+        } else {
+            match one(path, &site, globals) {
+                Ok(()) => count += 1,
+                Err(Failure::Files(wrong)) => problems.extend(wrong),
+                Err(other) => return Err(other),
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    if count == 0 {
+        return Err(Failure::new("no procedures were found", "a pack is a folder of groups: PACK/daily/NAME.yaml"));
+    }
+    message::print(&format!("{count} {}, nothing wrong\n", if count == 1 { "procedure" } else { "procedures" }));
+    Ok(Exit::Ok)
+}
+
+fn whole(site: &Site, library: &Library) -> Done {
+    let procedures = library.load(library.ids(), site)?;
+    let steps: usize = procedures.iter().map(|procedure| procedure.steps.len()).sum();
+    let file = site.file.as_ref().map_or_else(|| "no site file".to_owned(), |file| file.display().to_string());
+    message::print(&format!("{} procedures with {steps} steps, nothing wrong ({file})\n", procedures.len()));
+    Ok(Exit::Ok)
+}
+
+/// A single file: a site file by its name, else a procedure.
+fn one(path: &Path, site: &Site, globals: &Globals) -> Result<(), Failure> {
+    if path.file_name().is_some_and(|name| name == "opsctl.yaml") {
+        Site::read(path)?;
+        return Ok(());
+    }
+    crate::procedure::library::read_one(path, site, &settings::set(globals)?)?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! The command line: settings, the clap tree, one file per command, and the only place that ends the process.
+
+mod check;
+mod drill;
+mod explain;
+mod group;
+mod history;
+mod lint;
+mod message;
+mod settings;
+mod shell;
+mod tree;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use crate::model::outcome::Exit;
+use message::Failure;
+use settings::Globals;
+
+/// What a command came to.
+type Done = Result<Exit, Failure>;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|word| word == crate::drill::SERVICE) {
+        return crate::drill::service(args.drain(2..));
+    }
+    let globals = Globals::scan(&args);
+    let exit = run(&args, &globals).unwrap_or_else(|failure| {
+        failure.print(globals.colour_of_stderr());
+        Exit::CouldNotTell
+    });
+    ExitCode::from(exit.code())
+}
+
+fn run(args: &[OsString], globals: &Globals) -> Done {
+    let first = globals.command.as_deref();
+    if first.is_none() && globals.wants_version {
+        message::print(&format!("opsctl {}\n", env!("CARGO_PKG_VERSION")));
+        return Ok(Exit::Ok);
+    }
+    if first.is_some_and(tree::is_builtin) && !(first == Some("completions") || first == Some("man")) {
+        let matches = match parse(tree::builtin_only(), args) {
+            Ok(matches) => matches,
+            Err(exit) => return Ok(exit),
+        };
+        return builtin(&matches, globals);
+    }
+    let opened = settings::open(globals);
+    let (site, library) = match (opened, first) {
+        (Ok(opened), _) => opened,
+        // Help must come even when the site file is broken; what is broken is said beside it.
+        (Err(failure), None | Some("help" | "completions" | "man")) => {
+            failure.print(globals.colour_of_stderr());
+            (settings::no_site(), crate::procedure::library::Library::default())
+        }
+        (Err(failure), Some(_)) => return Err(failure),
+    };
+    let command = tree::whole(&library, globals, &site);
+    if first == Some("completions") || first == Some("man") {
+        return shell::run(command, args);
+    }
+    let matches = match parse(command, args) {
+        Ok(matches) => matches,
+        Err(exit) => return Ok(exit),
+    };
+    match matches.subcommand() {
+        Some((name, matches)) => group::run(name, matches, globals, site, &library),
+        None => Ok(Exit::CouldNotTell),
+    }
+}
+
+fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
+    match matches.subcommand() {
+        Some(("lint", matches)) => lint::run(matches, globals),
+        Some(("explain", matches)) => explain::run(matches),
+        Some(("schema", matches)) => explain::schema(matches),
+        Some(("history", matches)) => history::list(matches, globals),
+        Some(("show", matches)) => history::show(matches, globals),
+        Some(("journal", matches)) => history::journal(matches, globals),
+        Some(("drill", matches)) => drill::run(matches, globals),
+        _ => Ok(Exit::CouldNotTell),
+    }
+}
+
+/// Parses; what clap has to say goes to where it belongs. A wrong flag is "could not tell", not clap's 2.
+fn parse(command: clap::Command, args: &[OsString]) -> Result<ArgMatches, Exit> {
+    command.try_get_matches_from(args).map_err(|error| {
+        error.print().ok();
+        match error.kind() {
+            clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Exit::Ok,
+            _ => Exit::CouldNotTell,
+        }
+    })
+}

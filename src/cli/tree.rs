@@ -1,0 +1,174 @@
+//! The clap tree: commands of the program, and groups and procedures as they are in the library.
+
+use clap::{Arg, ArgAction, Command, builder::PossibleValuesParser, value_parser};
+
+use super::settings::Globals;
+use crate::model::id::ProcedureId;
+use crate::model::unit::Quantity;
+use crate::procedure::document::Procedure;
+use crate::procedure::library::Library;
+use crate::procedure::site::Site;
+
+/// The commands that no group may be named after.
+const BUILTIN: &[&str] =
+    &["lint", "explain", "schema", "history", "show", "journal", "init", "drill", "completions", "man", "help"];
+
+pub fn is_builtin(name: &str) -> bool {
+    BUILTIN.contains(&name) && name != "help"
+}
+
+/// The commands that need no procedures: quick, and there even when the site file is broken.
+pub fn builtin_only() -> Command {
+    root().subcommands(builtins())
+}
+
+/// All commands.
+pub fn whole(library: &Library, globals: &Globals, site: &Site) -> Command {
+    let mut command = root();
+    for (group, ids) in library.groups() {
+        if BUILTIN.contains(&group) {
+            continue;
+        }
+        command = command.subcommand(group_command(group, &ids, library, globals, site));
+    }
+    command.subcommands(builtins())
+}
+
+fn root() -> Command {
+    Command::new("opsctl")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Operations procedures as checklists that run: look, judge, record")
+        .long_about(
+            "Operations procedures as checklists that run: look, judge, record.\n\n\
+             `opsctl daily check` looks at everything that the daily procedures name and changes nothing.\n\
+             Without a site file it checks this machine; `opsctl init` writes one.\n\
+             `opsctl drill daily check` tries it on a practice system.",
+        )
+        .after_help(
+            "Exit status: 0 everything holds, 1 warned, 2 failed, 3 could not tell,\n\
+             130 or 143 interrupted.",
+        )
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(false)
+        .max_term_width(100)
+        .args([
+            Arg::new("site").long("site").value_name("FILE").global(true).help("The site file [default: $OPSCTL_SITE, ./opsctl.yaml, ~/.config/opsctl/opsctl.yaml, /etc/opsctl/opsctl.yaml]"),
+            Arg::new("set").long("set").value_name("NAME=VALUE").action(ArgAction::Append).global(true).help("Set a variable of the procedures"),
+            Arg::new("color").long("color").value_name("WHEN").value_parser(["auto", "always", "never"]).global(true).help("Use colour [default: auto]"),
+        ])
+}
+
+fn format_arg(about: &'static str) -> Arg {
+    Arg::new("format").long("format").value_name("FORMAT").value_parser(value_parser!(crate::report::Format)).help(about)
+}
+
+const FORMATS: &str = "human, plain or json [default: human on a terminal, plain elsewhere]";
+
+fn builtins() -> Vec<Command> {
+    vec![
+        Command::new("lint")
+            .about("Check the site file and all procedures, and show everything that is wrong")
+            .arg(Arg::new("path").value_name("PATH").num_args(0..).help("Folders of procedures, or single files, instead of the site's packs")),
+        Command::new("explain")
+            .about("Show the inputs and facts of a kind of probe, with types and units")
+            .arg(Arg::new("kind").value_name("KIND").help("A kind of probe, `procedure`, `site` or `conditions`; all kinds when not given")),
+        Command::new("schema")
+            .about("Print the JSON Schema of the procedure format, for editors")
+            .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),
+        Command::new("history").about("List the recorded runs, newest first").args([
+            Arg::new("what").value_name("GROUP|PROCEDURE").help("Only runs of this group, or of this group/procedure"),
+            Arg::new("limit").long("limit").short('n').value_name("COUNT").value_parser(value_parser!(u32).range(1..)).default_value("20").help("At most so many"),
+            Arg::new("outcome").long("outcome").value_parser(PossibleValuesParser::new(crate::model::outcome::Outcome::ALL.map(crate::model::outcome::Outcome::word))).help("Only runs that ended like this"),
+            Arg::new("format").long("format").value_parser(["human", "json"]).default_value("human").help("How to list them"),
+        ]),
+        Command::new("show").about("Show a recorded run again, in any format").args([
+            Arg::new("run").value_name("RUN").required(true).help("The beginning of a run's id, or `last`"),
+            format_arg(FORMATS),
+        ]),
+        Command::new("journal")
+            .about("The record of all runs")
+            .subcommand_required(true)
+            .arg_required_else_help(true)
+            .subcommand(Command::new("verify").about("Verify the hash chain: nothing changed, nothing removed")),
+        Command::new("init").about("Write a site file for this machine from what is found on it").args([
+            Arg::new("output").long("output").short('o').value_name("FILE").default_value("opsctl.yaml").help("Where to write it; `-` prints it"),
+            Arg::new("force").long("force").action(ArgAction::SetTrue).help("Replace a file that exists"),
+        ]),
+        Command::new("drill")
+            .about("Practise any command on a self-contained helpdesk, with faults switched on")
+            .args([
+                Arg::new("fault").long("fault").value_name("NAME").action(ArgAction::Append).help("Break this before the run; repeatable, also behind the command"),
+                Arg::new("list-faults").long("list-faults").action(ArgAction::SetTrue).help("Show what can be broken"),
+                Arg::new("command").value_name("COMMAND").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).help("The command to practise, such as `daily check`"),
+            ]),
+        Command::new("completions")
+            .about("Print the completions for a shell")
+            .arg(Arg::new("shell").required(true).value_parser(value_parser!(clap_complete::Shell))),
+        Command::new("man").about("Print the manual page"),
+    ]
+}
+
+fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: &Globals, site: &Site) -> Command {
+    let asked = globals.command.as_deref() == Some(group)
+        || (globals.command.as_deref() == Some("help") && globals.subcommand.as_deref() == Some(group));
+    let help = globals.wants_help && asked;
+    let mut command = Command::new(group.to_owned())
+        .about(format!("{} {}", ids.len(), if ids.len() == 1 { "procedure" } else { "procedures" }))
+        .subcommand(
+            run_args(Command::new("check")).about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
+        );
+    for id in ids {
+        let mut sub = run_args(Command::new(id.name().to_owned()));
+        sub = sub.arg(Arg::new("check").long("check").action(ArgAction::SetTrue).help("Look only"));
+        if help {
+            sub = sub.about(library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned()));
+            if let Ok(procedures) = library.load([*id], site)
+                && let [procedure] = procedures.as_slice()
+            {
+                sub = sub.after_help(details(procedure));
+            }
+        }
+        command = command.subcommand(sub);
+    }
+    command
+}
+
+fn run_args(command: Command) -> Command {
+    command.args([
+        format_arg(FORMATS),
+        Arg::new("report").long("report").value_name("FORMAT=FILE").action(ArgAction::Append).help("Also write a report to a file; repeatable"),
+        Arg::new("quiet").long("quiet").short('q').action(ArgAction::SetTrue).help("Print nothing when everything holds"),
+        Arg::new("only").long("only").value_name("STEP").value_delimiter(',').action(ArgAction::Append).help("Only these steps"),
+        Arg::new("skip").long("skip").value_name("STEP").value_delimiter(',').action(ArgAction::Append).help("Not these steps"),
+        Arg::new("tag").long("tag").value_name("TAG").value_delimiter(',').action(ArgAction::Append).help("Only steps with one of these tags"),
+        Arg::new("parallel").long("parallel").value_name("COUNT").value_parser(value_parser!(u16).range(1..=256)).default_value("8").help("Looks at the same time"),
+    ])
+}
+
+/// Purpose, budget, criteria and steps, for the help of a procedure.
+fn details(procedure: &Procedure) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let mut line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            writeln!(text, "{name:<9} {value}").ok();
+        }
+    };
+    line("Purpose", procedure.purpose.clone());
+    line("Owner", procedure.owner.clone());
+    line("Schedule", procedure.schedule.clone());
+    line("Budget", procedure.budget.map(|budget| Quantity::duration(budget).rounded()));
+    line("Escalates", procedure.escalate.as_ref().map(|to| format!("to {to}")));
+    if !procedure.criteria.is_empty() {
+        text.push_str("\nCriteria:\n");
+        for criterion in &procedure.criteria {
+            writeln!(text, "  - {}", criterion.says).ok();
+        }
+    }
+    text.push_str("\nSteps:\n");
+    for step in &procedure.steps {
+        writeln!(text, "  {:<24} {} {}", step.id, step.kind.word(), step.title).ok();
+    }
+    text
+}
