@@ -2,8 +2,11 @@
 //!
 //! `ARCHITECTURE.md` has the layers; an import goes down, never up, never sideways.
 
+pub mod cli;
+pub mod drill;
 pub mod engine;
+pub mod journal;
 pub mod model;
-
 pub mod probe;
 pub mod procedure;
+pub mod report;

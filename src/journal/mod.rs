@@ -1,0 +1,87 @@
+//! The journal: every run in one SQLite file, append-only and chained by hashes, so that a changed record shows.
+//!
+//! `docs/journal.md` says how it is stored and how to verify it without opsctl.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{Mutex, MutexGuard};
+
+mod append;
+mod chain;
+mod draw;
+mod error;
+mod history;
+mod open;
+mod runs;
+mod verify;
+
+pub use error::{Break, JournalError, Problem};
+pub use history::History;
+pub use runs::{Filter, Finished, RunSummary};
+pub use verify::Verified;
+
+/// How long a statement waits while another program writes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Rows in one statement: SQLite takes 32,766 parameters.
+const AT_ONCE: usize = 500;
+
+/// What a journal is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Creates the journal, and the folders above it, when it does not exist.
+    Write,
+    Read,
+}
+
+/// A handle on an open journal; clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    path: PathBuf,
+    connection: Arc<Mutex<SqliteConnection>>,
+}
+
+impl Journal {
+    pub async fn open(path: &Path, access: Access) -> Result<Self, JournalError> {
+        let error = |problem| JournalError { path: path.to_owned(), problem };
+        let absolute = std::path::absolute(path).map_err(|io| error(Problem::io(path, io)))?;
+        let connection = open::open(&absolute, access).await.map_err(error)?;
+        Ok(Self { path: absolute, connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Ends the connection, if this is the last handle, and moves what was recorded into the main file. Without it
+    /// nothing is lost: the next program that opens the journal does the same.
+    pub async fn close(self) -> Result<(), JournalError> {
+        let Some(connection) = Arc::into_inner(self.connection) else { return Ok(()) };
+        let closed = connection.into_inner().close().await;
+        closed.map_err(|error| JournalError { path: self.path, problem: error.into() })
+    }
+
+    async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
+        self.connection.lock().await
+    }
+
+    fn error(&self, problem: impl Into<Problem>) -> JournalError {
+        JournalError { path: self.path.clone(), problem: problem.into() }
+    }
+}
+
+/// Where the journal is when the site file does not say: `/var/lib/opsctl/journal.db` for root, else
+/// `opsctl/journal.db` in the user's state folder (`$XDG_STATE_HOME`, `~/.local/state`). `None` without a home.
+#[must_use]
+pub fn default_path() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/opsctl/journal.db"));
+    }
+    let state = etcetera::base_strategy::Xdg::new().ok()?.state_dir()?;
+    Some(state.join("opsctl/journal.db"))
+}

@@ -1,0 +1,130 @@
+//! Opening and creating the file.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+
+use super::{Access, PATIENCE, Problem};
+
+/// Migration N brings the file from format N-1 to N; `PRAGMA user_version` is the format. Never edited once released.
+pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_journal.sql")];
+
+const KNOWN: usize = MIGRATIONS.len();
+
+/// `PRAGMA application_id` of a journal: "opsc".
+const APPLICATION: i64 = 0x6f70_7363;
+
+pub async fn open(path: &Path, access: Access) -> Result<SqliteConnection, Problem> {
+    match std::fs::metadata(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match access {
+            Access::Write => create(path).await?,
+            Access::Read => return Err(Problem::Missing),
+        },
+        Err(error) => return Err(Problem::io(path, error)),
+    }
+    match connect(&options(path, access)).await {
+        Ok(connection) => Ok(connection),
+        Err(Problem::Sql(error)) => match diagnose(path, access) {
+            Some(Problem::ReadOnly) if access == Access::Read && is_settled(path) => {
+                connect(&options(path, access).immutable(true)).await
+            }
+            plain => Err(plain.unwrap_or(Problem::Sql(error))),
+        },
+        Err(problem) => Err(problem),
+    }
+}
+
+fn options(path: &Path, access: Access) -> SqliteConnectOptions {
+    // NORMAL: a killed process loses nothing; a power cut may lose the newest runs, and damages nothing.
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(access == Access::Read)
+        .busy_timeout(PATIENCE)
+        .synchronous(SqliteSynchronous::Normal)
+        .disable_statement_logging()
+}
+
+/// Connects and makes sure that the file is a journal of a format that this program knows.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Problem> {
+    let mut connection = options.connect().await?;
+    let (application, found) = format(&mut connection).await?;
+    if application != APPLICATION {
+        return Err(Problem::NotAJournal);
+    }
+    if found > KNOWN {
+        return Err(Problem::Newer { found, known: KNOWN });
+    }
+    if found < KNOWN {
+        migrate(&mut connection).await?;
+    }
+    Ok(connection)
+}
+
+async fn format(connection: &mut SqliteConnection) -> Result<(i64, usize), Problem> {
+    let row = sqlx::query("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
+        .fetch_one(connection)
+        .await?;
+    Ok((row.try_get(0)?, usize::try_from(row.try_get::<i64, _>(1)?).unwrap_or(usize::MAX)))
+}
+
+/// Brings the file to the newest format, in one transaction; two programs may try at the same time.
+pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), Problem> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let (_, found) = format(&mut transaction).await?;
+    for migration in MIGRATIONS.iter().skip(found) {
+        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+    }
+    sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {KNOWN}"))).execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Makes an empty journal beside `path` and moves it there whole, so that nobody ever sees half of one. If another
+/// program was quicker, its journal stays.
+async fn create(path: &Path) -> Result<(), Problem> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| Problem::io(folder, error))?;
+    let nursery =
+        tempfile::Builder::new().prefix(".journal-").tempdir_in(folder).map_err(|error| Problem::io(folder, error))?;
+    let fresh = nursery.path().join("journal.db");
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(|error| Problem::io(&fresh, error))?;
+    let mut connection = options(&fresh, Access::Write).journal_mode(SqliteJournalMode::Wal).connect().await?;
+    migrate(&mut connection).await?;
+    connection.close().await?;
+    let moved = tempfile::TempPath::try_from_path(fresh).and_then(|fresh| Ok(fresh.persist_noclobber(path)?));
+    match moved {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Problem::io(path, error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Why SQLite cannot open the file, if the system sees a reason.
+fn diagnose(path: &Path, access: Access) -> Option<Problem> {
+    let open = OpenOptions::new().read(true).write(access == Access::Write).open(path);
+    if let Err(error) = open {
+        return Some(Problem::io(path, error));
+    }
+    // Even a reader keeps an index beside the file.
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
+        Err(rustix::io::Errno::ACCESS) if access == Access::Write => Some(Problem::Permission(folder.to_owned())),
+        Err(_) => Some(Problem::ReadOnly),
+        Ok(()) => None,
+    }
+}
+
+/// Whether everything is in the main file: nobody writes, and nothing waits in the write-ahead log.
+fn is_settled(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(PathBuf::from(log)).map_or(true, |log| log.len() == 0)
+}
