@@ -47,7 +47,7 @@ fn results(record: &Record) -> impl Iterator<Item = (&StepRecord, &StepResult)> 
         .filter_map(|step| Some((step, step.result.as_ref()?)))
 }
 
-/// Of a failed look, the tag and the paint of the verdict follow the outcome; a run that was stopped has its own.
+/// A run that was stopped says so, whatever it had found by then: its outcome is not the whole truth.
 fn verdict(record: &Record) -> (&'static str, Paint) {
     match (record.finished, record.interrupted) {
         (_, Some(_)) => ("INTERRUPTED", Paint::Unknown),
@@ -62,8 +62,7 @@ fn verdict(record: &Record) -> (&'static str, Paint) {
                 Outcome::Errored => "COULD NOT TELL",
                 Outcome::Failed => "FAILED",
             };
-            let paint = if outcome == Outcome::Passed { Paint::Good } else { Paint::of(outcome) };
-            (word, paint)
+            (word, Paint::of(outcome))
         }
     }
 }
@@ -94,7 +93,7 @@ fn verdict_line(page: &mut Page, record: &Record, start: &RunStart) {
 /// What the verdict rests on, the most important first; never empty.
 fn summary(record: &Record) -> Vec<String> {
     let tally = record.tally();
-    let steps = results_planned(record);
+    let steps = planned(record);
     let mut left: Vec<(usize, &str)> = vec![
         (tally.failed, "failed"),
         (tally.errored, "errored"),
@@ -135,7 +134,7 @@ fn summary(record: &Record) -> Vec<String> {
     std::iter::once(format!("{} of {all} unmet", tally.unmet)).chain(unproven).collect()
 }
 
-fn results_planned(record: &Record) -> usize {
+fn planned(record: &Record) -> usize {
     record.procedures.values().map(|procedure| procedure.steps.len()).sum()
 }
 

@@ -142,7 +142,7 @@ fn armoured(json: &str) -> Cow<'_, str> {
     let mut text = String::with_capacity(json.len() + 64);
     for c in json.chars() {
         if acts(c) {
-            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
         } else {
             text.push(c);
         }

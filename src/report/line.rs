@@ -97,7 +97,7 @@ impl Line {
         for (paint, text) in &self.spans {
             if colour && *paint != Paint::Plain {
                 let style = paint.style();
-                out.push_str(&format!("{style}{text}{style:#}"));
+                out.extend([format!("{style}"), text.clone(), format!("{style:#}")]);
             } else {
                 out.push_str(text);
             }
@@ -193,8 +193,8 @@ pub(crate) fn harmless(text: &str) -> String {
         match c {
             '\t' => clean.push_str("  "),
             '\n' | '\r' | '\u{2028}' | '\u{2029}' => clean.push(' '),
-            c if c.is_control() => clean.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if deceives(c) => clean.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c if c.is_control() => clean.extend(format!("\\x{:02x}", u32::from(c)).chars()),
+            c if deceives(c) => clean.extend(c.escape_unicode()),
             c => clean.push(c),
         }
     }

@@ -9,7 +9,6 @@ mod line;
 mod page;
 mod progress;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::str::FromStr;
 
@@ -56,9 +55,21 @@ pub struct Style {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{text}` is not a format{}; the formats are {}", Hint(text), names())]
+#[error("`{text}` is not a format; {help}")]
 pub struct FormatError {
     pub text: String,
+    /// The nearest name, if one is near, and all of them.
+    pub help: String,
+}
+
+impl FormatError {
+    fn new(text: &str) -> Self {
+        let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+        let distance = |name: &str| strsim::damerau_levenshtein(&text.to_lowercase(), name);
+        let nearest = names.iter().min_by_key(|name| distance(name)).filter(|name| distance(name) <= 2);
+        let hint = nearest.map_or_else(|| "the".to_owned(), |name| format!("did you mean `{name}`? The"));
+        Self { text: text.to_owned(), help: format!("{hint} formats are {}", names.join(", ")) }
+    }
 }
 
 impl Format {
@@ -82,29 +93,8 @@ impl FromStr for Format {
     type Err = FormatError;
 
     fn from_str(text: &str) -> Result<Self, FormatError> {
-        FORMATS
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, format)| *format)
-            .ok_or_else(|| FormatError { text: text.to_owned() })
+        FORMATS.iter().find(|(name, _)| *name == text).map(|(_, format)| *format).ok_or_else(|| FormatError::new(text))
     }
-}
-
-/// `; did you mean ...?`, when a name is near enough.
-struct Hint<'t>(&'t str);
-
-impl fmt::Display for Hint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let near = |name: &str| strsim::damerau_levenshtein(&self.0.to_lowercase(), name);
-        match FORMATS.iter().map(|(name, _)| *name).min_by_key(|name| near(name)).filter(|name| near(name) <= 2) {
-            Some(name) => write!(f, "; did you mean `{name}`?"),
-            None => Ok(()),
-        }
-    }
-}
-
-fn names() -> String {
-    FORMATS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// A format that says everything once the run is over.

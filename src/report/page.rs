@@ -45,6 +45,12 @@ impl Page {
         line.write(self.colour, &mut self.text);
     }
 
+    pub(crate) fn lines(&mut self, lines: impl IntoIterator<Item = Line>) {
+        for line in lines {
+            self.line(line);
+        }
+    }
+
     /// `left`, and `right` at the right-hand edge; false if there was no room for `right`, which is then not printed.
     pub(crate) fn sided(&mut self, left: Line, right: &Line) -> bool {
         let beside = left.width() + 2;
@@ -91,6 +97,6 @@ impl Page {
     }
 
     fn fits(&self, head: &Line, texts: &[String]) -> bool {
-        texts.len() == 1 && width(&texts[0]) <= self.room(head.width())
+        matches!(texts, [only] if width(&harmless(only)) <= self.room(head.width()))
     }
 }

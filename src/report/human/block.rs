@@ -22,7 +22,7 @@ pub(super) fn write(page: &mut Page, plan: &StepPlan, result: &StepResult, clock
     let mut lines = details(page, plan, result, &subjects);
     let place = Line::default().with(Paint::Dim, &plan.at);
     let last = lines.pop();
-    lines.into_iter().for_each(|line| page.line(line));
+    page.lines(lines);
     if !last.is_some_and(|last| page.sided(last, &place)) {
         page.line(label("at").then(place));
     }
@@ -113,10 +113,16 @@ fn details(page: &Page, plan: &StepPlan, result: &StepResult, subjects: &[&Subje
     if result.attempts > 1 {
         lines.extend(labelled(page, "tried", &format!("{} times", result.attempts)));
     }
-    let notes = subjects.iter().flat_map(|subject| subject.notes.iter().map(|note| (&subject.name, note)));
-    for (name, note) in notes.take(MOST_NOTES) {
-        let note = if subjects.len() > 1 { &format!("{name}: {note}") } else { note };
+    let notes: Vec<_> =
+        subjects.iter().flat_map(|subject| subject.notes.iter().map(|note| (&subject.name, note))).collect();
+    for (name, note) in notes.iter().take(MOST_NOTES) {
+        let note = if subjects.len() > 1 { &format!("{name}: {note}") } else { *note };
         lines.extend(labelled(page, "note", note));
+    }
+    if let more @ 1.. = notes.len().saturating_sub(MOST_NOTES) {
+        lines.push(
+            Line::default().to(TEXT_AT).with(Paint::Dim, format!("and {}", count(more, "more note", "more notes"))),
+        );
     }
     lines.extend(evidence(&result.evidence));
     for (word, text) in [("why", &plan.why), ("help", &result.help), ("next", &plan.next)] {

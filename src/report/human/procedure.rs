@@ -13,6 +13,8 @@ use crate::report::unfinished;
 
 /// Longer ids are not aligned.
 const LONGEST_ALIGNED: usize = 20;
+/// Below this a title says nothing; the outcome then goes to the next line.
+const SHORTEST_TITLE: usize = 16;
 /// Where a line goes on below its id, when the id takes too much room.
 const FALLBACK: usize = 8;
 
@@ -56,9 +58,6 @@ fn header(page: &mut Page, procedure: &ProcedureRecord) {
     }
 }
 
-/// Below this a title says nothing; the outcome then goes to the next line.
-const SHORTEST_TITLE: usize = 16;
-
 fn criteria(page: &mut Page, procedure: &ProcedureRecord) {
     if procedure.criteria.is_empty() {
         for says in &procedure.plan.criteria {
@@ -89,7 +88,7 @@ fn criterion(page: &mut Page, verdict: Verdict, says: &str, proven_by: &[String]
     if !steps.is_empty() {
         let by = format!("by {}", proven_by.join(", "));
         let lines = page.hanging(Line::default().to(14), &[by], Paint::Dim, FALLBACK);
-        lines.into_iter().for_each(|line| page.line(line));
+        page.lines(lines);
     }
 }
 
@@ -110,9 +109,9 @@ fn steps(page: &mut Page, procedure: &ProcedureRecord) {
             None => vec![unfinished(step).to_owned()],
         };
         let lines = page.hanging(head, &texts, Paint::Plain, FALLBACK);
-        lines.into_iter().for_each(|line| page.line(line));
+        page.lines(lines);
         if let Some(result) = step.result.as_ref().filter(|_| step.plan.kind == "gather") {
-            block::evidence(&result.evidence).into_iter().for_each(|line| page.line(line));
+            page.lines(block::evidence(&result.evidence));
         }
     }
 }
@@ -134,7 +133,7 @@ fn summary(step: &StepRecord, result: &StepResult) -> Vec<String> {
             let bad = result.subjects.iter().filter(|subject| super::TROUBLE.contains(&subject.outcome)).count();
             match result.subjects.len() {
                 0 | 1 => title(),
-                all => vec![format!("{bad} of {}: see above", count(all, "subject", "subjects"))],
+                all => vec![format!("trouble with {bad} of {}, see above", count(all, "subject", "subjects"))],
             }
         }
     }

@@ -70,8 +70,8 @@ pub(super) fn says(check: &Check) -> String {
 pub(super) fn meaning(exit: Exit) -> &'static str {
     match exit {
         Exit::Ok => "everything holds",
-        Exit::Warned => "something preferred does not hold",
-        Exit::Failed => "something expected does not hold",
+        Exit::Warned => "not as preferred",
+        Exit::Failed => "not as expected",
         Exit::CouldNotTell => "could not tell",
         Exit::Interrupted => "interrupted",
         Exit::Terminated => "terminated",
