@@ -1,0 +1,150 @@
+//! One procedure as a whole: how it went, its criteria, its steps in the order of the document.
+
+use std::time::Duration;
+
+use super::words::{count, spent};
+use super::{block, facts};
+use crate::model::event::StepResult;
+use crate::model::outcome::{Outcome, Skip, Verdict};
+use crate::model::record::{ProcedureRecord, StepRecord};
+use crate::report::line::{Line, Paint, cut, cut_middle, harmless, width};
+use crate::report::page::Page;
+use crate::report::unfinished;
+
+/// Longer ids are not aligned.
+const LONGEST_ALIGNED: usize = 20;
+/// Below this a title says nothing; the outcome then goes to the next line.
+const SHORTEST_TITLE: usize = 16;
+/// Where a line goes on below its id, when the id takes too much room.
+const FALLBACK: usize = 8;
+
+pub(super) fn write(page: &mut Page, procedure: &ProcedureRecord) {
+    header(page, procedure);
+    criteria(page, procedure);
+    steps(page, procedure);
+}
+
+fn header(page: &mut Page, procedure: &ProcedureRecord) {
+    let (word, paint) = match procedure.outcome {
+        Some(outcome) => (outcome.word(), Paint::of(outcome)),
+        None if procedure.started => ("not finished", Paint::Unknown),
+        None => ("not started", Paint::Dim),
+    };
+    let mut right = Line::default().with(paint, word);
+    let budget = procedure.plan.budget_ms.map(Duration::from_millis);
+    if procedure.outcome.is_some() {
+        right = right.with(Paint::Plain, format!("  took {}", spent(procedure.took)));
+        if let Some(budget) = budget {
+            right = right.with(Paint::Plain, format!(" of {}", spent(budget)));
+        }
+        if budget.is_some_and(|budget| procedure.took > budget) {
+            right = right.with(Paint::Caution, ", over budget");
+        }
+    }
+    let id = procedure.plan.id.as_str();
+    let title = harmless(&procedure.plan.title);
+    let (id, title) = match page.width() {
+        None => (id.to_owned(), title),
+        Some(page) => {
+            let room = page.saturating_sub(right.width() + 4);
+            let id = cut_middle(id, page / 2);
+            let title = cut(&title, room.saturating_sub(width(&id)).max(SHORTEST_TITLE));
+            (id, title)
+        }
+    };
+    let left = Line::default().with(Paint::Bold, id).with(Paint::Plain, "  ").with(Paint::Plain, title);
+    if !page.sided(left, &right) {
+        page.line(Line::default().to(2).then(right));
+    }
+}
+
+fn criteria(page: &mut Page, procedure: &ProcedureRecord) {
+    if procedure.criteria.is_empty() {
+        for says in &procedure.plan.criteria {
+            criterion(page, Verdict::NotProven, says, &[]);
+        }
+    }
+    for result in &procedure.criteria {
+        criterion(page, result.outcome, &result.says, &result.proven_by);
+    }
+    if !procedure.plan.criteria.is_empty() && !procedure.steps.is_empty() {
+        page.blank();
+    }
+}
+
+fn criterion(page: &mut Page, verdict: Verdict, says: &str, proven_by: &[String]) {
+    let (word, paint) = match verdict {
+        Verdict::Met => ("met", Paint::Good),
+        Verdict::Unmet => ("UNMET", Paint::Bad),
+        Verdict::NotProven => ("not proven", Paint::Unknown),
+    };
+    let head = Line::default().to(2).with(paint, word).to(14);
+    let mut steps = Line::default().with(Paint::Dim, proven_by.join(", "));
+    for line in page.hanging(head, &[says.to_owned()], Paint::Plain, FALLBACK) {
+        if page.sided(line, &steps) {
+            steps = Line::default();
+        }
+    }
+    if !steps.is_empty() {
+        let by = format!("by {}", proven_by.join(", "));
+        let lines = page.hanging(Line::default().to(14), &[by], Paint::Dim, FALLBACK);
+        page.lines(lines);
+    }
+}
+
+fn steps(page: &mut Page, procedure: &ProcedureRecord) {
+    let ids = procedure.steps.keys().map(|id| width(id.as_str()));
+    let column = 8 + ids.filter(|width| *width <= LONGEST_ALIGNED).max().unwrap_or(0) + 2;
+    for step in procedure.steps.values() {
+        let (tag, paint) = match &step.result {
+            Some(result) => (result.outcome.tag(), Paint::of(result.outcome)),
+            None => ("----", Paint::Unknown),
+        };
+        let id =
+            page.width().map_or_else(|| step.plan.id.to_string(), |width| cut_middle(step.plan.id.as_str(), width / 2));
+        let head = Line::default().to(2).with(paint, tag).with(Paint::Plain, "  ").with(Paint::Plain, id);
+        let head = head.with(Paint::Plain, "  ").to(column);
+        let texts = match &step.result {
+            Some(result) => summary(step, result),
+            None => vec![unfinished(step).to_owned()],
+        };
+        let lines = page.hanging(head, &texts, Paint::Plain, FALLBACK);
+        page.lines(lines);
+        if let Some(result) = step.result.as_ref().filter(|_| step.plan.kind == "gather") {
+            page.lines(block::evidence(&result.evidence));
+        }
+    }
+}
+
+/// What to say of a step in the list: facts of what passed, reasons of the rest, a remark first.
+fn summary(step: &StepRecord, result: &StepResult) -> Vec<String> {
+    let title = || vec![step.plan.title.clone()];
+    let reason = || result.reason.clone().map(|reason| vec![reason]);
+    match result.outcome {
+        Outcome::Passed => {
+            let retried = (result.attempts > 1).then(|| format!("passed on attempt {}", result.attempts));
+            let mut texts: Vec<String> = result.reason.clone().or(retried).into_iter().collect();
+            texts.extend(facts::key(result));
+            if texts.is_empty() { title() } else { texts }
+        }
+        Outcome::Waived | Outcome::Pending => reason().unwrap_or_else(title),
+        Outcome::Skipped => reason().unwrap_or_else(|| vec![skipped(result.skip).to_owned()]),
+        Outcome::Warned | Outcome::Errored | Outcome::Failed => {
+            let bad = result.subjects.iter().filter(|subject| super::TROUBLE.contains(&subject.outcome)).count();
+            match result.subjects.len() {
+                0 | 1 => title(),
+                all => vec![format!("trouble with {bad} of {}, see above", count(all, "subject", "subjects"))],
+            }
+        }
+    }
+}
+
+fn skipped(skip: Option<Skip>) -> &'static str {
+    match skip {
+        Some(Skip::Condition) => "does not apply: its condition is false",
+        Some(Skip::Filter) => "left out by the operator",
+        Some(Skip::Need) => "a step that it needs did not pass",
+        Some(Skip::Stopped) => "the run was stopped before it",
+        None => "no reason given",
+    }
+}
