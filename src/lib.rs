@@ -2,5 +2,6 @@
 //!
 //! `ARCHITECTURE.md` has the layers; an import goes down, never up, never sideways.
 
+pub mod drill;
 pub mod model;
 pub mod probe;
