@@ -1,6 +1,6 @@
 //! Chance with a fixed seed: every drill tells the same story.
 
-/// SplitMix64.
+/// The generator `SplitMix64`.
 #[derive(Debug)]
 pub(super) struct Dice(u64);
 

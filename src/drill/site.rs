@@ -30,14 +30,14 @@ databases:
   helpdesk: {{ url: {database} }}
 ",
         timezone = setup.timezone.name(),
-        apache_log = quoted(&setup.apache_log()),
-        django_log = quoted(&setup.django_log()),
-        backup_folder = quoted(&setup.backups()),
+        apache_log = quoted(setup.apache_log()),
+        django_log = quoted(setup.django_log()),
+        backup_folder = quoted(setup.backups()),
         web = setup.process_name("web"),
         database_process = setup.process_name("database"),
         worker = setup.process_name("worker"),
-        disk = quoted(&setup.disk()),
-        database = quoted(&database_url(&setup.database())),
+        disk = quoted(setup.disk()),
+        database = quoted(database_url(&setup.database())),
     )
 }
 

@@ -1,5 +1,6 @@
 //! `helpdesk-web`: the web server. Its pages come from the database; requests and troubles are in Apache's logs.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub(super) async fn run(setup: &Setup) -> io::Result<()> {
 
 fn router(setup: Arc<Setup>) -> Router {
     let router = if setup.has(Fault::SiteHangs) {
-        Router::new().fallback(|| std::future::pending::<()>())
+        Router::new().fallback(std::future::pending::<()>)
     } else if setup.has(Fault::SiteWrongPage) {
         Router::new().fallback(|| async { page("Maintenance", "<p>We will be back soon.</p>") })
     } else {
@@ -78,10 +79,10 @@ async fn home_page(setup: &Setup) -> Response {
 async fn tickets(State(setup): Shared) -> Response {
     match newest_tickets(&setup).await {
         Ok(tickets) => {
-            let rows: String = tickets
-                .iter()
-                .map(|(id, title, status)| format!("<tr><td>{id}</td><td>{title}</td><td>{status}</td></tr>"))
-                .collect();
+            let mut rows = String::new();
+            for (id, title, status) in tickets {
+                write!(rows, "<tr><td>{id}</td><td>{title}</td><td>{status}</td></tr>").ok();
+            }
             page("Helpdesk: tickets", &format!("<table>{rows}</table>"))
         }
         Err(error) => server_error(&setup, "/tickets", &error),
