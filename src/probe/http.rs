@@ -101,7 +101,7 @@ const INPUTS: &[InputSpec] = &[
         name: "attempts",
         ty: InputType::Integer { least: 1, most: 10 },
         need: Need::Default("1"),
-        about: "How often to look until everything expected holds; the last look counts.",
+        about: "How many looks to take at most until everything expected holds.",
     },
     InputSpec {
         name: "address",

@@ -91,8 +91,10 @@ impl Draft {
 
 fn url_of(text: &str) -> Result<Url, InputError> {
     let help = "write for example `https://example.com/health`";
-    let mut url =
-        Url::parse(text).map_err(|error| InputError::new("url", format!("`{text}` is no URL: {error}"), help))?;
+    let mut url = Url::parse(text).map_err(|error| {
+        let shown = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
+        InputError::new("url", format!("{shown} is no URL: {error}"), help)
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
         let help = "take it out of the URL and write `basic: { user: ..., password: { env: NAME } }`";
         return Err(InputError::new("url", "the URL holds a login", help));

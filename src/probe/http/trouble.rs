@@ -36,6 +36,9 @@ pub fn explain(error: &reqwest::Error, url: &Url, trace: &Trace) -> String {
             | "invalid HTTP header parsed"
             | "invalid HTTP status-code parsed"
             | "message head is too large") => format!("the answer of {at} is not HTTP: {parse}"),
+            "received unexpected message from connection" => {
+                format!("the answer of {at} is not HTTP: it came before the request")
+            }
             other => format!("no answer from {at}: {other}"),
         },
     }
@@ -68,11 +71,14 @@ pub fn lookup(error: &io::Error) -> String {
     text.rsplit_once("information: ").map_or(text.as_str(), |(_, reason)| reason).to_owned()
 }
 
-/// The addresses that were tried, or the host and port where there are none yet.
+/// The address that was asked; all that were tried while none is connected, and the host where it is one of several.
 fn place(url: &Url, trace: &Trace) -> String {
+    let connected = trace.connect().is_some();
     match trace.addresses.get() {
-        Some(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
-        None => {
+        Some(addresses) if addresses.len() == 1 || !connected => {
+            addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+        }
+        Some(_) | None => {
             format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
         }
     }
