@@ -1,0 +1,187 @@
+//! What is sent, and what is sent on after a redirect.
+
+use reqwest::header::USER_AGENT;
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::{Client, Method, Response, StatusCode, Url};
+
+use super::super::{Context, ProbeError};
+use crate::model::input::{InputError, Inputs};
+use crate::model::secret::{MaybeSecret, Secret, SecretRef};
+
+const AGENT: &str = concat!("opsctl/", env!("CARGO_PKG_VERSION"));
+
+/// A request whose secrets are still references.
+pub struct Draft {
+    pub url: Url,
+    method: Method,
+    headers: Vec<(HeaderName, MaybeSecret)>,
+    body: Option<Vec<u8>>,
+    login: Option<Login<SecretRef>>,
+}
+
+#[derive(Clone)]
+enum Login<S> {
+    Basic { user: String, password: S },
+    Bearer(S),
+}
+
+impl Draft {
+    pub fn new(inputs: &Inputs) -> Result<Self, InputError> {
+        let url = url_of(inputs.text("url").unwrap_or_default())?;
+        let method = inputs.text("method").and_then(|word| word.parse().ok()).unwrap_or(Method::GET);
+        let mut headers = headers_of(inputs)?;
+        let body = match (inputs.text("body"), inputs.json("json")) {
+            (Some(_), Some(_)) => {
+                return Err(InputError::new("json", "there are two bodies: `body` and `json`", "keep one of them"));
+            }
+            (Some(text), None) => Some(text.as_bytes().to_vec()),
+            (None, Some(json)) => {
+                if !headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+                    headers.push((CONTENT_TYPE, MaybeSecret::Plain("application/json".to_owned())));
+                }
+                Some(json.to_string().into_bytes())
+            }
+            (None, None) => None,
+        };
+        if body.is_some() && (method == Method::GET || method == Method::HEAD) {
+            let help = "say how it is sent, for example with `method: POST`";
+            return Err(InputError::new("method", format!("a {method} request has no body"), help));
+        }
+        let login = match (inputs.group("basic"), inputs.secret("bearer")) {
+            (Some(_), Some(_)) => {
+                return Err(InputError::new(
+                    "bearer",
+                    "there are two logins: `basic` and `bearer`",
+                    "keep one of them",
+                ));
+            }
+            (Some(basic), None) => basic.secret("password").map(|password| Login::Basic {
+                user: basic.text("user").unwrap_or_default().to_owned(),
+                password: password.clone(),
+            }),
+            (None, Some(token)) => Some(Login::Bearer(token.clone())),
+            (None, None) => None,
+        };
+        if login.is_some() && headers.iter().any(|(name, _)| name == AUTHORIZATION) {
+            let help = "keep the login or the `authorization` header";
+            return Err(InputError::new("headers", "there are two logins: a header and another input", help));
+        }
+        Ok(Self { url, method, headers, body, login })
+    }
+
+    pub async fn resolve(&self, cx: &Context) -> Result<Request, ProbeError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let value = cx.text(value).await?;
+            let value = HeaderValue::from_bytes(value.expose().as_bytes())
+                .map_err(|_| ProbeError::new("secret", format!("the value of the header {name} has a line break")))?;
+            headers.append(name, value);
+        }
+        let login = match &self.login {
+            None => None,
+            Some(Login::Bearer(token)) => Some(Login::Bearer(cx.secret(token).await?)),
+            Some(Login::Basic { user, password }) => {
+                Some(Login::Basic { user: user.clone(), password: cx.secret(password).await? })
+            }
+        };
+        let (method, url, body) = (self.method.clone(), self.url.clone(), self.body.clone());
+        Ok(Request { method, url, headers, body, login })
+    }
+}
+
+fn url_of(text: &str) -> Result<Url, InputError> {
+    let help = "write for example `https://example.com/health`";
+    let mut url = Url::parse(text).map_err(|error| {
+        let shown = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
+        InputError::new("url", format!("{shown} is no URL: {error}"), help)
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let help = "take it out of the URL and write `basic: { user: ..., password: { env: NAME } }`";
+        return Err(InputError::new("url", "the URL holds a login", help));
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(InputError::new("url", format!("`{}` is neither http nor https", url.scheme()), help));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn headers_of(inputs: &Inputs) -> Result<Vec<(HeaderName, MaybeSecret)>, InputError> {
+    let mut headers = Vec::new();
+    for (name, value) in inputs.pairs("headers").into_iter().flatten() {
+        let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+            let help = "write for example `accept-language: pl`";
+            InputError::new("headers", format!("`{name}` is not the name of a header"), help)
+        })?;
+        if let MaybeSecret::Plain(text) = value
+            && HeaderValue::from_bytes(text.as_bytes()).is_err()
+        {
+            let help = "write it on one line";
+            return Err(InputError::new("headers", format!("the value of `{name}` has a line break"), help));
+        }
+        headers.push((known, value.clone()));
+    }
+    Ok(headers)
+}
+
+/// A request as it goes over the wire.
+#[derive(Clone)]
+pub struct Request {
+    pub method: Method,
+    pub url: Url,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+    login: Option<Login<Secret>>,
+}
+
+impl Request {
+    pub async fn send(&self, client: &Client) -> reqwest::Result<Response> {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let mut request = client.request(self.method.clone(), self.url.clone()).headers(headers);
+        request = match &self.login {
+            None => request,
+            Some(Login::Basic { user, password }) => request.basic_auth(user, Some(password.expose())),
+            Some(Login::Bearer(token)) => request.bearer_auth(token.expose()),
+        };
+        if let Some(body) = &self.body {
+            request = request.body(body.clone());
+        }
+        request.headers(self.headers.clone()).send().await
+    }
+
+    /// The request that follows a redirect with `status` to `url`.
+    ///
+    /// Headers and login of the procedure go to the scheme, host and port that it names, and nowhere else.
+    #[must_use]
+    pub fn redirected(mut self, status: StatusCode, url: Url) -> Self {
+        if url.origin() != self.url.origin() {
+            let content_type = self.headers.remove(CONTENT_TYPE);
+            self.headers = content_type.into_iter().map(|value| (CONTENT_TYPE, value)).collect();
+            self.login = None;
+        }
+        let posted = self.method == Method::POST && matches!(status.as_u16(), 301 | 302);
+        if (posted || status == StatusCode::SEE_OTHER) && self.method != Method::HEAD {
+            self.method = Method::GET;
+            self.body = None;
+            self.headers.remove(CONTENT_TYPE);
+        }
+        self.url = url;
+        self
+    }
+}
+
+/// Where a response sends the client, if it does; an error has the text that is no http URL.
+pub fn redirect_of(response: &Response) -> Option<Result<Url, String>> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = String::from_utf8_lossy(response.headers().get(LOCATION)?.as_bytes()).into_owned();
+    let Ok(mut url) = response.url().join(&location) else { return Some(Err(location)) };
+    url.set_fragment(None);
+    if !matches!(url.scheme(), "http" | "https") || url.set_username("").is_err() || url.set_password(None).is_err() {
+        return Some(Err(location));
+    }
+    Some(Ok(url))
+}

@@ -1,0 +1,218 @@
+//! Whom a look trusts, and what the server presented: the whole chain and the verdict on it, whatever came of it.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::sync::OnceCell;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use super::super::{Context, ProbeError};
+use super::exchange::{Trace, mark};
+
+/// The authorities that may vouch for a server.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    authorities: Arc<WebPkiServerVerifier>,
+    /// Of an own CA file: a server's self-signed certificate in it is trusted as such.
+    own: Arc<[CertificateDer<'static>]>,
+}
+
+/// The system's authorities, read once in a process and only when something needs them.
+static SYSTEM: OnceCell<Trust> = OnceCell::const_new();
+
+impl Trust {
+    /// The system's authorities; those built into the program where the system has none.
+    pub async fn system(cx: &Context) -> Result<Self, ProbeError> {
+        let load = || {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+            Self::new(roots, Arc::new([]))
+        };
+        SYSTEM.get_or_try_init(|| cx.blocking(load)).await.cloned()
+    }
+
+    /// Only the authorities in the PEM file at `path`.
+    pub async fn file(path: &Path, cx: &Context) -> Result<Self, ProbeError> {
+        let path = path.to_owned();
+        cx.blocking(move || {
+            let place = format!("the CA file {}", path.display());
+            let pem = std::fs::read(&path).map_err(|error| ProbeError::io(&place, &error))?;
+            let own: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
+            let mut roots = RootCertStore::empty();
+            let (usable, _) = roots.add_parsable_certificates(own.iter().cloned());
+            if usable == 0 {
+                return Err(ProbeError::new("bad_file", format!("{place} holds no certificate"))
+                    .help("write the certificates as PEM, beginning with -----BEGIN CERTIFICATE-----"));
+            }
+            Self::new(roots, own.into())
+        })
+        .await
+    }
+
+    fn new(roots: RootCertStore, own: Arc<[CertificateDer<'static>]>) -> Result<Self, ProbeError> {
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map_err(|error| ProbeError::new("tls", format!("cannot set up TLS: {error}")))?;
+        Ok(Self { authorities, own })
+    }
+
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        if self.own.iter().any(|own| own == end_entity) {
+            let expires = Certificate::read(end_entity).map(|certificate| certificate.expires.timestamp());
+            if expires.is_none_or(|expires| expires < i64::try_from(now.as_secs()).unwrap_or(i64::MAX)) {
+                return Err(CertificateError::Expired.into());
+            }
+            return verify_server_name(&ParsedCertificate::try_from(end_entity)?, name);
+        }
+        self.authorities.verify_server_cert(end_entity, intermediates, name, &[], now).map(|_| ())
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// How strictly the server's certificate is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strictness {
+    /// A certificate that does not hold ends the handshake.
+    Verify,
+    /// It is judged all the same, but the handshake goes on.
+    Record,
+}
+
+/// TLS with `trust`, or without any trust for a look that uses plain HTTP: that one costs next to nothing.
+pub fn client_config(trust: Option<(Trust, Strictness)>, trace: &Arc<Trace>) -> Result<ClientConfig, ProbeError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ProbeError::new("tls", format!("cannot set up TLS: {error}")))?;
+    let Some((trust, strictness)) = trust else {
+        return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+    };
+    let witness = Witness { trust, strictness, trace: Arc::clone(trace) };
+    let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(witness)).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// Verifies a chain, and keeps it together with the verdict.
+#[derive(Debug)]
+struct Witness {
+    trust: Trust,
+    strictness: Strictness,
+    trace: Arc<Trace>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict = self.trust.judge(end_entity, intermediates, server_name, now);
+        let chain = std::iter::once(end_entity).chain(intermediates).filter_map(Certificate::read).collect();
+        let presented = Presented { chain, verdict: verdict.clone().err(), name: server_name.to_str().into_owned() };
+        self.trace.presented.set(presented).ok();
+        match (verdict, self.strictness) {
+            (Err(error), Strictness::Verify) => Err(error),
+            (Err(_), Strictness::Record) | (Ok(()), _) => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.trust.authorities.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.trust.authorities.verify_tls13_signature(message, cert, dss)
+    }
+
+    /// rustls asks for this when it writes the first message of the handshake, so it marks the end of connecting.
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        mark(&self.trace.tls_began);
+        self.trust.authorities.supported_verify_schemes()
+    }
+}
+
+/// What the server showed of itself, in the order in which it sent it.
+#[derive(Debug)]
+pub struct Presented {
+    pub chain: Vec<Certificate>,
+    pub verdict: Option<rustls::Error>,
+    /// The name that was asked for.
+    pub name: String,
+}
+
+impl Presented {
+    /// The certificate that expires first, and its place in the chain: 0 is the server's own.
+    pub fn first_to_expire(&self) -> Option<(usize, &Certificate)> {
+        self.chain.iter().enumerate().min_by_key(|(_, certificate)| certificate.expires)
+    }
+}
+
+#[derive(Debug)]
+pub struct Certificate {
+    pub subject: String,
+    pub issuer: String,
+    pub expires: DateTime<Utc>,
+    /// The hosts and addresses that it is for.
+    pub names: Vec<String>,
+}
+
+impl Certificate {
+    fn read(der: &CertificateDer<'_>) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let names = certificate.subject_alternative_name().ok().flatten().map(|names| &names.value.general_names);
+        Some(Self {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            expires: DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)?,
+            names: names.into_iter().flatten().filter_map(name_of).collect(),
+        })
+    }
+}
+
+fn name_of(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => {
+            let address = <[u8; 4]>::try_from(*bytes)
+                .map(IpAddr::from)
+                .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            address.ok().map(|address| address.to_string())
+        }
+        _ => None,
+    }
+}
