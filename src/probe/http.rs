@@ -164,6 +164,7 @@ pub static KIND: Kind = Kind {
     inputs: INPUTS,
     facts: FACTS,
     example: include_str!("../../examples/probes/http.yaml"),
+    limit: std::time::Duration::from_secs(30),
     build: |inputs| Ok(Box::new(Http::new(inputs)?)),
 };
 
