@@ -48,9 +48,13 @@ impl Request {
         let reports: Vec<String> = words("report");
         let reports = reports.iter().map(|report| {
             let Some((format, file)) = report.split_once('=').filter(|(_, file)| !file.is_empty()) else {
-                return Err(Failure::new(format!("--report {report} names no file"), "write --report FORMAT=FILE, such as json=check.json"));
+                return Err(Failure::new(
+                    format!("--report {report} names no file"),
+                    "write --report FORMAT=FILE, such as json=check.json",
+                ));
             };
-            let format = format.parse().map_err(|error: crate::report::FormatError| Failure::new(error.to_string(), ""))?;
+            let format =
+                format.parse().map_err(|error: crate::report::FormatError| Failure::new(error.to_string(), ""))?;
             Ok((format, PathBuf::from(file)))
         });
         Ok(Self {
@@ -67,11 +71,10 @@ impl Request {
 
 /// A runtime for one command. Work that hangs on a blocking thread does not keep the program from ending.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> where {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)"))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+            Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)")
+        })?;
     let done = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(done)
@@ -95,7 +98,10 @@ fn refuse_unknown_steps(procedures: &[Procedure], request: &Request) -> Result<(
     let ids = || procedures.iter().flat_map(|procedure| &procedure.steps).map(|step| step.id.as_str());
     for (option, given) in [("--only", &request.only), ("--skip", &request.skip)] {
         if let Some(unknown) = given.iter().find(|id| !ids().any(|known| known == *id)) {
-            return Err(Failure::new(format!("{option} {unknown}: there is no such step"), suggestion(unknown, ids(), "the steps are")));
+            return Err(Failure::new(
+                format!("{option} {unknown}: there is no such step"),
+                suggestion(unknown, ids(), "the steps are"),
+            ));
         }
     }
     let tagged = |tags: &[String]| tags.iter().any(|tag| request.tags.contains(tag));
@@ -117,7 +123,14 @@ fn quiet_panics() {
     }));
 }
 
-async fn supervise(planned: Vec<Planned>, request: Request, command: String, site: Site, journal: PathBuf, mut listeners: Listeners) -> Done {
+async fn supervise(
+    planned: Vec<Planned>,
+    request: Request,
+    command: String,
+    site: Site,
+    journal: PathBuf,
+    mut listeners: Listeners,
+) -> Done {
     let run = RunId(uuid::Uuid::now_v7());
     let scribe = Scribe::start(journal, run);
     let settings = engine::Settings {
@@ -142,7 +155,9 @@ async fn supervise(planned: Vec<Planned>, request: Request, command: String, sit
     let (sender, receiver) = unbounded_channel();
     let engine = tokio::spawn(engine::check(planned, settings, sender, stop));
     let last = relay(receiver, &scribe, &mut listeners).await?;
-    let ended = engine.await.map_err(|error| Failure::new(format!("the engine broke down: {error}"), "this is a mistake in opsctl; please report it"))?;
+    let ended = engine.await.map_err(|error| {
+        Failure::new(format!("the engine broke down: {error}"), "this is a mistake in opsctl; please report it")
+    })?;
     let (outcome, mut exit) = ended;
     // The record decides with: a run that is not on record has not proved anything to an auditor.
     let unrecorded = scribe.flush().await.err();
@@ -165,7 +180,11 @@ async fn supervise(planned: Vec<Planned>, request: Request, command: String, sit
 }
 
 /// Hands every event on, all but the last one, which is for the caller.
-async fn relay(mut events: UnboundedReceiver<Event>, scribe: &Scribe, listeners: &mut Listeners) -> Result<Event, Failure> {
+async fn relay(
+    mut events: UnboundedReceiver<Event>,
+    scribe: &Scribe,
+    listeners: &mut Listeners,
+) -> Result<Event, Failure> {
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
@@ -185,7 +204,8 @@ async fn relay(mut events: UnboundedReceiver<Event>, scribe: &Scribe, listeners:
 /// The first signal ends the run in order; the second one ends the program.
 async fn listen_for_signals(stop: Stop) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     let mut hear = async || {
@@ -216,13 +236,17 @@ impl Listeners {
         let mut files = Vec::new();
         for (format, path) in &request.reports {
             let file = File::create(path).map_err(|error| {
-                Failure::new(format!("cannot write the report {}: {error}", path.display()), "check the folder and its permissions")
+                Failure::new(
+                    format!("cannot write the report {}: {error}", path.display()),
+                    "check the folder and its permissions",
+                )
             })?;
             let style = Style { colour: false, ..style };
             files.push((path.clone(), format.reporter(Box::new(io::BufWriter::new(file)), style)));
         }
         Ok(Self {
-            progress: (io::stderr().is_terminal() && !request.quiet).then(|| Box::new(Progress::on_stderr()) as Box<dyn Reporter>),
+            progress: (io::stderr().is_terminal() && !request.quiet)
+                .then(|| Box::new(Progress::on_stderr()) as Box<dyn Reporter>),
             main: format.reporter(Box::new(Stdout), style),
             quiet: request.quiet,
             files,
@@ -252,11 +276,17 @@ impl Listeners {
         }
         for (path, reporter) in self.files {
             reporter.finish().map_err(|error| {
-                Failure::new(format!("cannot write the report {}: {error}", path.display()), "check the space that is left")
+                Failure::new(
+                    format!("cannot write the report {}: {error}", path.display()),
+                    "check the space that is left",
+                )
             })?;
         }
         let holds = matches!(outcome, Outcome::Passed | Outcome::Waived | Outcome::Skipped | Outcome::Pending);
-        let interrupted = matches!(last.kind, EventKind::RunFinished { exit: Exit::Interrupted | Exit::Terminated | Exit::CouldNotTell, .. });
+        let interrupted = matches!(
+            last.kind,
+            EventKind::RunFinished { exit: Exit::Interrupted | Exit::Terminated | Exit::CouldNotTell, .. }
+        );
         if self.quiet && holds && !interrupted {
             return Ok(());
         }

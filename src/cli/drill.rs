@@ -20,7 +20,8 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
     let words: Vec<String> = matches.get_many::<String>("command").into_iter().flatten().cloned().collect();
     let (command, behind) = without_faults(words)?;
     let faults: Result<Vec<Fault>, _> = given.into_iter().chain(&behind).map(|name| name.parse::<Fault>()).collect();
-    let faults = faults.map_err(|error| Failure::new(error.to_string(), "`opsctl drill --list-faults` shows what can be broken"))?;
+    let faults = faults
+        .map_err(|error| Failure::new(error.to_string(), "`opsctl drill --list-faults` shows what can be broken"))?;
     if command.is_empty() {
         return Err(Failure::new("there is nothing to practise", "name a command: `opsctl drill daily check`"));
     }
@@ -33,7 +34,9 @@ fn without_faults(words: Vec<String>) -> Result<(Vec<String>, Vec<String>), Fail
     let mut rest = words.into_iter();
     while let Some(word) = rest.next() {
         if word == "--fault" {
-            faults.push(rest.next().ok_or_else(|| Failure::new("--fault names nothing", "`opsctl drill --list-faults` shows what can be broken"))?);
+            faults.push(rest.next().ok_or_else(|| {
+                Failure::new("--fault names nothing", "`opsctl drill --list-faults` shows what can be broken")
+            })?);
         } else if let Some(name) = word.strip_prefix("--fault=") {
             faults.push(name.to_owned());
         } else {
@@ -68,7 +71,10 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
     for pair in &globals.set {
         practised.args(["--set", pair]);
     }
-    let status = practised.args(command).status().map_err(|error| failed(format!("cannot start the program itself: {error}")))?;
+    let status = practised
+        .args(command)
+        .status()
+        .map_err(|error| failed(format!("cannot start the program itself: {error}")))?;
     drop(system);
     Ok(match status.code() {
         Some(0) => Exit::Ok,

@@ -14,7 +14,10 @@ pub fn run(matches: &ArgMatches) -> Done {
         return Ok(Exit::Ok);
     };
     let text = explain::topic(word).ok_or_else(|| {
-        Failure::new(format!("there is nothing to explain about `{word}`"), suggestion(word, explain::topics(), "there are"))
+        Failure::new(
+            format!("there is nothing to explain about `{word}`"),
+            suggestion(word, explain::topics(), "there are"),
+        )
     })?;
     message::print(&text);
     Ok(Exit::Ok)

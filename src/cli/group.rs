@@ -48,5 +48,5 @@ fn last_runs(group: &str, site: &Site) -> Vec<RunSummary> {
         let filter = Filter { limit: Some(200), group: Some(group.to_owned()), ..Filter::default() };
         Ok::<_, Failure>(journal.runs(&filter).await?)
     };
-    check::block_on(read).unwrap_or_default()
+    check::block_on(read).and_then(|runs| runs).unwrap_or_default()
 }

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use clap::ArgMatches;
 use serde_json::json;
 
+use super::Done;
 use super::check::block_on;
 use super::message::{self, Failure};
 use super::settings::{self, Globals};
-use super::Done;
-use crate::journal::{Access, Filter, Journal, RunSummary};
+use crate::journal::{Access, Filter, Journal, Problem, RunSummary};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::record::Record;
 use crate::procedure::site::local_timezone;
@@ -21,7 +21,8 @@ pub fn list(matches: &ArgMatches, globals: &Globals) -> Done {
     let mut filter = Filter { limit: matches.get_one("limit").copied(), ..Filter::default() };
     match what {
         Some(what) if what.contains('/') => {
-            filter.procedure = Some(what.parse().map_err(|error: crate::model::id::IdError| Failure::new(error.to_string(), ""))?);
+            filter.procedure =
+                Some(what.parse().map_err(|error: crate::model::id::IdError| Failure::new(error.to_string(), ""))?);
         }
         Some(group) => filter.group = Some(group.clone()),
         None => {}
@@ -83,7 +84,8 @@ pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
     let record = Record::of(&events);
     let zone = record.start.as_ref().and_then(|start| start.timezone.parse().ok()).unwrap_or(chrono_tz::UTC);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let format = matches.get_one::<Format>("format").copied().unwrap_or(if terminal { Format::Human } else { Format::Plain });
+    let format =
+        matches.get_one::<Format>("format").copied().unwrap_or(if terminal { Format::Human } else { Format::Plain });
     let text = format
         .render(&record, globals.style(zone))
         .map_err(|error| Failure::new(format!("cannot show the run: {error}"), ""))?;
@@ -99,7 +101,7 @@ pub fn journal(matches: &ArgMatches, globals: &Globals) -> Done {
     let verified = block_on(async { Journal::open(&path, Access::Read).await?.verify().await })?;
     let verified = match verified {
         Ok(verified) => verified,
-        Err(error) if error.is_break() => {
+        Err(error) if matches!(error.problem, Problem::Broken(_)) => {
             Failure::from(error).print(globals.colour_of_stderr());
             return Ok(Exit::Failed);
         }

@@ -29,7 +29,8 @@ pub struct Globals {
 }
 
 /// Options of any command that take a value: their value is not a command.
-const WITH_VALUE: &[&str] = &["--site", "--set", "--color", "--format", "--report", "--only", "--skip", "--tag", "--parallel", "--fault"];
+const WITH_VALUE: &[&str] =
+    &["--site", "--set", "--color", "--format", "--report", "--only", "--skip", "--tag", "--parallel", "--fault"];
 
 impl Globals {
     pub fn scan(args: &[OsString]) -> Self {
@@ -98,8 +99,11 @@ fn typed(words: &[String]) -> String {
             "--site" | "--color" | "--format" | "--report" => _ = rest.next(),
             _ if ["--site=", "--color=", "--format=", "--report="].iter().any(|option| word.starts_with(option)) => {}
             // Values may be secrets.
-            "--set" => kept.push(format!("--set {}=...", rest.next().and_then(|pair| pair.split('=').next()).unwrap_or_default())),
-            _ if word.starts_with("--set=") => kept.push(format!("--set {}=...", word[6..].split('=').next().unwrap_or_default())),
+            "--set" => kept
+                .push(format!("--set {}=...", rest.next().and_then(|pair| pair.split('=').next()).unwrap_or_default())),
+            _ if word.starts_with("--set=") => {
+                kept.push(format!("--set {}=...", word[6..].split('=').next().unwrap_or_default()))
+            }
             _ => kept.push(word.clone()),
         }
     }
@@ -119,7 +123,9 @@ fn width() -> usize {
 /// A site file was asked for that is not there.
 pub fn site_file(globals: &Globals) -> Result<Option<PathBuf>, Failure> {
     let asked = globals.site.clone().map(|path| (path, "--site"));
-    let asked = asked.or_else(|| std::env::var_os("OPSCTL_SITE").filter(|path| !path.is_empty()).map(|path| (path.into(), "$OPSCTL_SITE")));
+    let asked = asked.or_else(|| {
+        std::env::var_os("OPSCTL_SITE").filter(|path| !path.is_empty()).map(|path| (path.into(), "$OPSCTL_SITE"))
+    });
     if let Some((path, by)) = asked {
         if path.is_file() {
             return Ok(Some(path));
@@ -133,7 +139,11 @@ pub fn site_file(globals: &Globals) -> Result<Option<PathBuf>, Failure> {
         etcetera::base_strategy::Xdg::new().ok().map(|base| base.config_dir().join("opsctl/opsctl.yaml"))
     };
     let system = PathBuf::from("/etc/opsctl/opsctl.yaml");
-    Ok(if here.is_file() { Some(here) } else { user().filter(|path| path.is_file()).or_else(|| system.is_file().then_some(system)) })
+    Ok(if here.is_file() {
+        Some(here)
+    } else {
+        user().filter(|path| path.is_file()).or_else(|| system.is_file().then_some(system))
+    })
 }
 
 /// The site without a file.

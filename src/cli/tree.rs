@@ -60,27 +60,51 @@ fn root() -> Command {
 }
 
 fn format_arg(about: &'static str) -> Arg {
-    Arg::new("format").long("format").value_name("FORMAT").value_parser(value_parser!(crate::report::Format)).help(about)
+    Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(value_parser!(crate::report::Format))
+        .help(about)
 }
 
 const FORMATS: &str = "human, plain or json [default: human on a terminal, plain elsewhere]";
 
 fn builtins() -> Vec<Command> {
     vec![
-        Command::new("lint")
-            .about("Check the site file and all procedures, and show everything that is wrong")
-            .arg(Arg::new("path").value_name("PATH").num_args(0..).help("Folders of procedures, or single files, instead of the site's packs")),
-        Command::new("explain")
-            .about("Show the inputs and facts of a kind of probe, with types and units")
-            .arg(Arg::new("kind").value_name("KIND").help("A kind of probe, `procedure`, `site` or `conditions`; all kinds when not given")),
+        Command::new("lint").about("Check the site file and all procedures, and show everything that is wrong").arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .num_args(0..)
+                .help("Folders of procedures, or single files, instead of the site's packs"),
+        ),
+        Command::new("explain").about("Show the inputs and facts of a kind of probe, with types and units").arg(
+            Arg::new("kind")
+                .value_name("KIND")
+                .help("A kind of probe, `procedure`, `site` or `conditions`; all kinds when not given"),
+        ),
         Command::new("schema")
             .about("Print the JSON Schema of the procedure format, for editors")
             .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),
         Command::new("history").about("List the recorded runs, newest first").args([
             Arg::new("what").value_name("GROUP|PROCEDURE").help("Only runs of this group, or of this group/procedure"),
-            Arg::new("limit").long("limit").short('n').value_name("COUNT").value_parser(value_parser!(u32).range(1..)).default_value("20").help("At most so many"),
-            Arg::new("outcome").long("outcome").value_parser(PossibleValuesParser::new(crate::model::outcome::Outcome::ALL.map(crate::model::outcome::Outcome::word))).help("Only runs that ended like this"),
-            Arg::new("format").long("format").value_parser(["human", "json"]).default_value("human").help("How to list them"),
+            Arg::new("limit")
+                .long("limit")
+                .short('n')
+                .value_name("COUNT")
+                .value_parser(value_parser!(u32).range(1..))
+                .default_value("20")
+                .help("At most so many"),
+            Arg::new("outcome")
+                .long("outcome")
+                .value_parser(PossibleValuesParser::new(
+                    crate::model::outcome::Outcome::ALL.map(crate::model::outcome::Outcome::word),
+                ))
+                .help("Only runs that ended like this"),
+            Arg::new("format")
+                .long("format")
+                .value_parser(["human", "json"])
+                .default_value("human")
+                .help("How to list them"),
         ]),
         Command::new("show").about("Show a recorded run again, in any format").args([
             Arg::new("run").value_name("RUN").required(true).help("The beginning of a run's id, or `last`"),
@@ -92,16 +116,30 @@ fn builtins() -> Vec<Command> {
             .arg_required_else_help(true)
             .subcommand(Command::new("verify").about("Verify the hash chain: nothing changed, nothing removed")),
         Command::new("init").about("Write a site file for this machine from what is found on it").args([
-            Arg::new("output").long("output").short('o').value_name("FILE").default_value("opsctl.yaml").help("Where to write it; `-` prints it"),
+            Arg::new("output")
+                .long("output")
+                .short('o')
+                .value_name("FILE")
+                .default_value("opsctl.yaml")
+                .help("Where to write it; `-` prints it"),
             Arg::new("force").long("force").action(ArgAction::SetTrue).help("Replace a file that exists"),
         ]),
-        Command::new("drill")
-            .about("Practise any command on a self-contained helpdesk, with faults switched on")
-            .args([
-                Arg::new("fault").long("fault").value_name("NAME").action(ArgAction::Append).help("Break this before the run; repeatable, also behind the command"),
+        Command::new("drill").about("Practise any command on a self-contained helpdesk, with faults switched on").args(
+            [
+                Arg::new("fault")
+                    .long("fault")
+                    .value_name("NAME")
+                    .action(ArgAction::Append)
+                    .help("Break this before the run; repeatable, also behind the command"),
                 Arg::new("list-faults").long("list-faults").action(ArgAction::SetTrue).help("Show what can be broken"),
-                Arg::new("command").value_name("COMMAND").num_args(0..).trailing_var_arg(true).allow_hyphen_values(true).help("The command to practise, such as `daily check`"),
-            ]),
+                Arg::new("command")
+                    .value_name("COMMAND")
+                    .num_args(0..)
+                    .trailing_var_arg(true)
+                    .allow_hyphen_values(true)
+                    .help("The command to practise, such as `daily check`"),
+            ],
+        ),
         Command::new("completions")
             .about("Print the completions for a shell")
             .arg(Arg::new("shell").required(true).value_parser(value_parser!(clap_complete::Shell))),
@@ -116,7 +154,8 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
     let mut command = Command::new(group.to_owned())
         .about(format!("{} {}", ids.len(), if ids.len() == 1 { "procedure" } else { "procedures" }))
         .subcommand(
-            run_args(Command::new("check")).about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
+            run_args(Command::new("check"))
+                .about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
         );
     for id in ids {
         let mut sub = run_args(Command::new(id.name().to_owned()));
@@ -137,12 +176,40 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
 fn run_args(command: Command) -> Command {
     command.args([
         format_arg(FORMATS),
-        Arg::new("report").long("report").value_name("FORMAT=FILE").action(ArgAction::Append).help("Also write a report to a file; repeatable"),
-        Arg::new("quiet").long("quiet").short('q').action(ArgAction::SetTrue).help("Print nothing when everything holds"),
-        Arg::new("only").long("only").value_name("STEP").value_delimiter(',').action(ArgAction::Append).help("Only these steps"),
-        Arg::new("skip").long("skip").value_name("STEP").value_delimiter(',').action(ArgAction::Append).help("Not these steps"),
-        Arg::new("tag").long("tag").value_name("TAG").value_delimiter(',').action(ArgAction::Append).help("Only steps with one of these tags"),
-        Arg::new("parallel").long("parallel").value_name("COUNT").value_parser(value_parser!(u16).range(1..=256)).default_value("8").help("Looks at the same time"),
+        Arg::new("report")
+            .long("report")
+            .value_name("FORMAT=FILE")
+            .action(ArgAction::Append)
+            .help("Also write a report to a file; repeatable"),
+        Arg::new("quiet")
+            .long("quiet")
+            .short('q')
+            .action(ArgAction::SetTrue)
+            .help("Print nothing when everything holds"),
+        Arg::new("only")
+            .long("only")
+            .value_name("STEP")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .help("Only these steps"),
+        Arg::new("skip")
+            .long("skip")
+            .value_name("STEP")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .help("Not these steps"),
+        Arg::new("tag")
+            .long("tag")
+            .value_name("TAG")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .help("Only steps with one of these tags"),
+        Arg::new("parallel")
+            .long("parallel")
+            .value_name("COUNT")
+            .value_parser(value_parser!(u16).range(1..=256))
+            .default_value("8")
+            .help("Looks at the same time"),
     ])
 }
 

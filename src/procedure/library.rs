@@ -71,7 +71,10 @@ pub fn read_one(path: &Path, site: &Site, set: &Vars) -> Result<Procedure, Diagn
     let source = read_source(path)?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let id = ProcedureId::new("file", &stem).map_err(|error| {
-        Diagnostics(vec![Diagnostic::general(format!("{} cannot be a command: {error}", shown(path)), "rename the file")])
+        Diagnostics(vec![Diagnostic::general(
+            format!("{} cannot be a command: {error}", shown(path)),
+            "rename the file",
+        )])
     })?;
     let mut vars = site.vars.clone();
     vars.extend(set.clone());

@@ -56,7 +56,12 @@ impl Scribe {
     }
 }
 
-async fn write(path: PathBuf, run: RunId, mut orders: UnboundedReceiver<Order>, opened: watch::Sender<Option<Option<Journal>>>) {
+async fn write(
+    path: PathBuf,
+    run: RunId,
+    mut orders: UnboundedReceiver<Order>,
+    opened: watch::Sender<Option<Option<Journal>>>,
+) {
     let (journal, mut wrong) = match Journal::open(&path, Access::Write).await {
         Ok(journal) => (Some(journal), None),
         Err(error) => (None, Some(Arc::new(error))),
@@ -116,7 +121,12 @@ impl History for Recorded {
         .boxed()
     }
 
-    fn since<'h>(&'h self, procedure: &'h ProcedureId, step: &'h StepId, outcome: Outcome) -> BoxFuture<'h, Option<DateTime<Utc>>> {
+    fn since<'h>(
+        &'h self,
+        procedure: &'h ProcedureId,
+        step: &'h StepId,
+        outcome: Outcome,
+    ) -> BoxFuture<'h, Option<DateTime<Utc>>> {
         async move { self.journal().await?.since(procedure, step, outcome).await.ok().flatten() }.boxed()
     }
 }
