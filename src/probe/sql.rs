@@ -171,7 +171,7 @@ impl Sql {
             Self::end(&site, session, limits.client - limits.server).await;
         }
         match outcome {
-            Ok(()) => Ok(self.observation(answer, cx)),
+            Ok(()) => Ok(self.observation(&answer, cx)),
             Err(Trouble::Down(note)) => Ok(self.down(&answer, format!("{}: {note}", site.place))),
             Err(Trouble::Blind(mut error)) => {
                 error.message = format!("database {} ({}): {}", self.database, site.place, error.message);
@@ -190,7 +190,7 @@ impl Sql {
         subject.into()
     }
 
-    fn observation(&self, answer: Answer, cx: &Context) -> Observation {
+    fn observation(&self, answer: &Answer, cx: &Context) -> Observation {
         let mut subject = Subject::new(&self.database).with("answers", Value::Bool(true));
         let asks_for_value = cx.asked.iter().any(|fact| fact == "value");
         match answer.value() {

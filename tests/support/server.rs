@@ -41,7 +41,7 @@ pub fn start(command: Vec<String>) -> u32 {
 pub fn wait_until(what: &str, ready: impl Fn() -> bool) {
     let begin = Instant::now();
     while !ready() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "{what} was not ready after a minute");
+        assert!(begin.elapsed() < Duration::from_mins(1), "{what} was not ready after a minute");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -87,7 +87,7 @@ impl Answer {
             return None;
         }
         let shown = |cells: &Vec<Cell>| cells.iter().map(|cell| cell::shown(cell, CELL_WIDTH)).collect();
-        let names = self.names.iter().map(|name| cell::shown(&cell::text(name), CELL_WIDTH)).collect();
+        let names = self.names.iter().map(|name| cell::shown(&Some(cell::text(name)), CELL_WIDTH)).collect();
         let table: Vec<Vec<String>> = std::iter::once(names).chain(rows.iter().map(shown)).collect();
         Some(Evidence { title: title.to_owned(), lines: aligned(&table), left_out: self.rows - rows.len() as u64 })
     }

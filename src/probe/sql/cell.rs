@@ -13,36 +13,28 @@ const MOST_BYTES: usize = 256;
 /// NULL is `None`.
 pub type Cell = Option<Value>;
 
-pub fn integer(integer: i64) -> Cell {
-    Some(Value::Integer(integer))
-}
-
-pub fn flag(flag: bool) -> Cell {
-    Some(Value::Bool(flag))
-}
-
 /// Exact as text where it exceeds `i64`.
-pub fn unsigned(integer: u64) -> Cell {
-    Some(i64::try_from(integer).map_or_else(|_| Value::Text(integer.to_string()), Value::Integer))
+pub fn unsigned(integer: u64) -> Value {
+    i64::try_from(integer).map_or_else(|_| Value::Text(integer.to_string()), Value::Integer)
 }
 
 /// Infinities and not-a-number are text: no limit holds for them.
-pub fn float(number: f64) -> Cell {
-    Some(if number.is_finite() { Value::Number(Quantity::count(number)) } else { Value::Text(number.to_string()) })
+pub fn float(number: f64) -> Value {
+    if number.is_finite() { Value::Number(Quantity::count(number)) } else { Value::Text(number.to_string()) }
 }
 
 /// By way of the shortest decimal form: 1.1 stays 1.1.
-pub fn float32(number: f32) -> Cell {
+pub fn float32(number: f32) -> Value {
     float(number.to_string().parse().unwrap_or_else(|_| f64::from(number)))
 }
 
-pub fn text(text: &str) -> Cell {
+pub fn text(text: &str) -> Value {
     let end = (0..=LONGEST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    Some(Value::Text(if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() }))
+    Value::Text(if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() })
 }
 
 /// As `0x0a1b`.
-pub fn bytes(bytes: &[u8]) -> Cell {
+pub fn bytes(bytes: &[u8]) -> Value {
     let mut digits = String::new();
     for byte in bytes.iter().take(MOST_BYTES) {
         write!(digits, "{byte:02x}").ok();
@@ -51,14 +43,14 @@ pub fn bytes(bytes: &[u8]) -> Cell {
 }
 
 /// `digits` are those of the first bytes at least, `length` counts all bytes.
-pub fn hexadecimal(digits: &str, length: usize) -> Cell {
+pub fn hexadecimal(digits: &str, length: usize) -> Value {
     let shown = digits.get(..2 * MOST_BYTES).unwrap_or(digits);
     let more = if length > MOST_BYTES { format!("… ({length} bytes)") } else { String::new() };
-    Some(Value::Text(format!("0x{shown}{more}")))
+    Value::Text(format!("0x{shown}{more}"))
 }
 
 /// Text if it can be, else hexadecimal: servers report some texts (JSON in MariaDB, `*_bin` collations) as binary.
-pub fn text_or_bytes(raw: &[u8]) -> Cell {
+pub fn text_or_bytes(raw: &[u8]) -> Value {
     let printable = |text: &&str| !text.contains(|char: char| char.is_control() && !"\n\r\t".contains(char));
     std::str::from_utf8(raw).ok().filter(printable).map_or_else(|| bytes(raw), text)
 }
@@ -93,7 +85,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_between_characters() {
-        let Some(Value::Text(cut)) = text(&"ä".repeat(LONGEST_TEXT)) else { panic!("a text") };
+        let Value::Text(cut) = text(&"ä".repeat(LONGEST_TEXT)) else { panic!("a text") };
         assert_eq!(cut.chars().count(), LONGEST_TEXT / 2 + 1);
         assert!(cut.ends_with("ä…"));
     }
@@ -108,8 +100,8 @@ mod tests {
 
     #[test]
     fn a_cell_is_shown_in_one_short_line() {
-        assert_eq!(shown(&text("a\nb\u{1b}[31mc"), 40), "a\\nb\\u{1b}[31mc");
-        assert_eq!(shown(&text("abcdef"), 3), "abc…");
+        assert_eq!(shown(&Some(text("a\nb\u{1b}[31mc")), 40), "a\\nb\\u{1b}[31mc");
+        assert_eq!(shown(&Some(text("abcdef")), 3), "abc…");
         assert_eq!(shown(&None, 3), "NULL");
     }
 }

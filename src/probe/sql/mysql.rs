@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
-use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlRow};
-use sqlx::{Arguments as _, AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _};
+use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlRow};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Decode, Row as _, TypeInfo as _,
+};
 
 use super::answer::{Answer, MOST_ROWS};
 use super::cell::{self, Cell};
 use super::trouble::Trouble;
 use super::{ProbeError, Question};
+use crate::model::value::Value;
 
 pub async fn ask(options: &MySqlConnectOptions, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
     let begin = Instant::now();
@@ -58,22 +61,23 @@ fn number(text: &[u8]) -> Option<i64> {
 
 /// From the binary protocol: integers and floats in little-endian order, times in parts, all else as text.
 fn cell(row: &MySqlRow, column: usize) -> Result<Cell, sqlx::Error> {
-    let Some(raw) = row.try_get_unchecked::<Option<Vec<u8>>, _>(column)? else { return Ok(None) };
+    // Only NULL has no bytes; the driver would take `0000-00-00` for it as well.
+    let Ok(raw) = <&[u8] as Decode<MySql>>::decode(row.try_get_raw(column)?) else { return Ok(None) };
     let name = row.column(column).type_info().name();
-    Ok(match name {
-        "BOOLEAN" if raw.len() == 1 => cell::integer(i64::from(raw[0].cast_signed())),
-        "YEAR" => cell::unsigned(little_endian(&raw)),
-        _ if name.ends_with("INT UNSIGNED") => cell::unsigned(little_endian(&raw)),
-        _ if name.ends_with("INT") => cell::integer(signed(&raw)),
-        "FLOAT" => raw.as_slice().try_into().ok().and_then(|raw| cell::float32(f32::from_le_bytes(raw))),
-        "DOUBLE" => raw.as_slice().try_into().ok().and_then(|raw| cell::float(f64::from_le_bytes(raw))),
+    Ok(Some(match name {
+        "BOOLEAN" if raw.len() == 1 => Value::Integer(i64::from(raw[0].cast_signed())),
+        "YEAR" => cell::unsigned(little_endian(raw)),
+        _ if name.ends_with("INT UNSIGNED") => cell::unsigned(little_endian(raw)),
+        _ if name.ends_with("INT") => Value::Integer(signed(raw)),
+        "FLOAT" => raw.try_into().map_or_else(|_| cell::bytes(raw), |raw| cell::float32(f32::from_le_bytes(raw))),
+        "DOUBLE" => raw.try_into().map_or_else(|_| cell::bytes(raw), |raw| cell::float(f64::from_le_bytes(raw))),
         "BIT" if raw.len() <= 8 => cell::unsigned(raw.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))),
-        "DATE" => cell::text(&date(&raw)),
-        "TIMESTAMP" | "DATETIME" => cell::text(&format!("{} {}", date(&raw), clock(raw.get(5..).unwrap_or_default()))),
-        "TIME" => cell::text(&time(&raw)),
-        "GEOMETRY" => cell::bytes(&raw),
-        _ => cell::text_or_bytes(&raw),
-    })
+        "DATE" => cell::text(&date(raw)),
+        "TIMESTAMP" | "DATETIME" => cell::text(&format!("{} {}", date(raw), clock(raw.get(5..).unwrap_or_default()))),
+        "TIME" => cell::text(&time(raw)),
+        "GEOMETRY" => cell::bytes(raw),
+        _ => cell::text_or_bytes(raw),
+    }))
 }
 
 fn little_endian(raw: &[u8]) -> u64 {

@@ -10,6 +10,7 @@ use super::answer::{Answer, MOST_ROWS};
 use super::cell::{self, Cell};
 use super::trouble::Trouble;
 use super::{ProbeError, Question};
+use crate::model::value::Value;
 
 /// By the simple protocol, which sends every type as text, also those that no driver knows.
 pub async fn ask(options: &PgConnectOptions, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
@@ -84,11 +85,11 @@ fn cell(row: &PgRow, column: usize) -> Result<Cell, sqlx::Error> {
     }
     let text = value.as_str().map_err(sqlx::Error::Decode)?;
     let typed = match value.type_info().name() {
-        "BOOL" => cell::flag(text == "t"),
-        "INT2" | "INT4" | "INT8" | "OID" => text.parse().ok().and_then(cell::integer),
-        "FLOAT4" | "FLOAT8" => text.parse().ok().and_then(cell::float),
-        "BYTEA" => text.strip_prefix("\\x").and_then(|digits| cell::hexadecimal(digits, digits.len() / 2)),
+        "BOOL" => Some(Value::Bool(text == "t")),
+        "INT2" | "INT4" | "INT8" | "OID" => text.parse().ok().map(Value::Integer),
+        "FLOAT4" | "FLOAT8" => text.parse().ok().map(cell::float),
+        "BYTEA" => text.strip_prefix("\\x").map(|digits| cell::hexadecimal(digits, digits.len() / 2)),
         _ => None,
     };
-    Ok(typed.or_else(|| cell::text(text)))
+    Ok(Some(typed.unwrap_or_else(|| cell::text(text))))
 }

@@ -39,11 +39,13 @@ impl Site {
         }
         match scheme {
             "mysql" | "mariadb" => {
-                let options = MySqlConnectOptions::from_str(url).map_err(|_| bad("an option or the port is wrong"))?;
+                let options =
+                    MySqlConnectOptions::from_str(url).map_err(|_| bad("the host, the port or an option is wrong"))?;
                 Ok(Self::mysql(options))
             }
             "postgres" | "postgresql" => {
-                let options = PgConnectOptions::from_str(url).map_err(|_| bad("an option or the port is wrong"))?;
+                let options =
+                    PgConnectOptions::from_str(url).map_err(|_| bad("the host, the port or an option is wrong"))?;
                 Ok(Self::postgres(options))
             }
             "sqlite" => {
@@ -76,14 +78,12 @@ impl Site {
         let options = options.host(&host).application_name("opsctl").statement_cache_capacity(0);
         let socket = options.get_socket().map(|socket| socket.display().to_string());
         let socket = socket.or_else(|| host.starts_with('/').then(|| host.clone()));
-        match socket {
+        if let Some(place) = socket {
             // The server speaks no TLS there; asking would cost a round trip.
-            Some(socket) => Self { server: Server::Postgres(options.ssl_mode(PgSslMode::Disable)), place: socket },
-            None => {
-                let place = format!("{host}:{}", options.get_port());
-                Self { server: Server::Postgres(options), place }
-            }
+            return Self { server: Server::Postgres(options.ssl_mode(PgSslMode::Disable)), place };
         }
+        let place = format!("{host}:{}", options.get_port());
+        Self { server: Server::Postgres(options), place }
     }
 
     /// A relative path starts at the folder of the site file.
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(place("mariadb://me:secret@[::1]/db").as_deref(), Ok("::1:3306"));
         assert_eq!(place("mysql://me@localhost/db?socket=/run/mysqld.sock").as_deref(), Ok("/run/mysqld.sock"));
         assert_eq!(place("postgres://me:secret@db.example:5433/db").as_deref(), Ok("db.example:5433"));
-        assert_eq!(place("postgresql://me@/db?host=/run/postgresql").as_deref(), Ok("/run/postgresql"));
+        assert_eq!(place("postgresql:///db?user=me&host=/run/postgresql").as_deref(), Ok("/run/postgresql"));
         assert_eq!(place("sqlite://data/app.db").as_deref(), Ok("/site/data/app.db"));
         assert_eq!(place("sqlite:///var/app.db?mode=rwc").as_deref(), Ok("/var/app.db"));
     }

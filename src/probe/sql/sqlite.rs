@@ -14,6 +14,7 @@ use super::answer::Answer;
 use super::cell::{self, Cell};
 use super::trouble::Trouble;
 use super::{ProbeError, Question};
+use crate::model::value::Value;
 
 /// How many of SQLite's own instructions pass between two looks at the clock: well below a millisecond.
 const INSTRUCTIONS: i32 = 10_000;
@@ -65,10 +66,10 @@ fn cell(row: &SqliteRow, column: usize) -> Result<Cell, sqlx::Error> {
     }
     let name = value.type_info().name().to_owned();
     drop(value);
-    Ok(match name.as_str() {
-        "INTEGER" => cell::integer(row.try_get_unchecked(column)?),
+    Ok(Some(match name.as_str() {
+        "INTEGER" => Value::Integer(row.try_get_unchecked(column)?),
         "REAL" => cell::float(row.try_get_unchecked(column)?),
         "TEXT" => cell::text(&String::from_utf8_lossy(&row.try_get_unchecked::<Vec<u8>, _>(column)?)),
         _ => cell::bytes(&row.try_get_unchecked::<Vec<u8>, _>(column)?),
-    })
+    }))
 }

@@ -179,16 +179,9 @@ impl<'s> Scan<'s> {
         while depth > 0 {
             let rest = &self.sql[self.at..];
             let end = rest.find("*/").ok_or("a comment is never closed")?;
-            match rest.find("/*").filter(|begin| *begin < end && self.dialect == Dialect::Postgres) {
-                Some(begin) => {
-                    depth += 1;
-                    self.at += begin + 2;
-                }
-                None => {
-                    depth -= 1;
-                    self.at += end + 2;
-                }
-            }
+            let inner = rest.find("/*").filter(|begin| *begin < end && self.dialect == Dialect::Postgres);
+            depth = if inner.is_some() { depth + 1 } else { depth - 1 };
+            self.at += inner.unwrap_or(end) + 2;
         }
         Ok(())
     }

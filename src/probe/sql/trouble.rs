@@ -74,7 +74,8 @@ impl Trouble {
             "57014" => Self::Down(format!("the statement was ended: {text}")),
             "28P01" | "28000" => Self::blind("permission", &text, LOGIN),
             "42501" => Self::blind("permission", &text, RIGHTS),
-            "25006" => Self::blind("read_only", &text, READ_ONLY),
+            // Also the attempt to make the transaction writable.
+            code if code.starts_with("25") => Self::blind("read_only", &text, READ_ONLY),
             // Connection, transaction rollback, resources, object in use, shutdown, system, corruption.
             code if ["08", "40", "53", "55", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) => {
                 Self::Down(text)
