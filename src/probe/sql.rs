@@ -1,14 +1,234 @@
-//! Placeholder until the probe is written.
+//! Asks a database one question: MySQL and MariaDB, PostgreSQL, SQLite.
+//!
+//! The session is read-only and has a time limit of its own, both kept by the server, so that neither a wrong
+//! statement nor a client that gave up can do harm.
 
-use super::Kind;
-use crate::model::input::InputError;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use self::answer::Answer;
+use self::site::{Server, Site};
+use self::statement::Dialect;
+use self::trouble::Trouble;
+use super::{Context, Kind, Probe, ProbeError};
+use crate::model::fact::{FactSpec, FactType, Observation, Subject};
+use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::model::value::Value;
+
+mod answer;
+mod cell;
+mod mysql;
+mod postgres;
+mod site;
+mod sqlite;
+mod statement;
+mod trouble;
 
 pub static KIND: Kind = Kind {
     name: "sql",
-    about: "",
-    inputs: &[],
-    facts: &[],
-    example: "",
+    about: "ask a database one question, in a read-only session",
+    inputs: &[
+        InputSpec {
+            name: "database",
+            ty: InputType::Database,
+            need: Need::Required,
+            about: "which database of the site file: mysql://, mariadb://, postgres:// or sqlite://",
+        },
+        InputSpec {
+            name: "query",
+            ty: InputType::Text,
+            need: Need::Required,
+            about: "one statement that reads: SELECT, WITH, VALUES, TABLE, SHOW, EXPLAIN, DESCRIBE, CHECKSUM, PRAGMA; \
+                    PostgreSQL takes and shows times in the site's time zone",
+        },
+        InputSpec {
+            name: "parameters",
+            ty: InputType::Texts,
+            need: Need::Optional,
+            about: "values for the placeholders of the query: ? in MySQL and SQLite, $1 in PostgreSQL",
+        },
+        InputSpec {
+            name: "rows",
+            ty: InputType::Integer { least: 0, most: 1000 },
+            need: Need::Default("20"),
+            about: "how many rows to keep as evidence",
+        },
+    ],
+    facts: &[
+        FactSpec::implied("answers", "connected, logged in, and the statement was answered"),
+        FactSpec::new("value", FactType::Any, "the first column of the only row; missing if it is NULL"),
+        FactSpec::new("rows", FactType::Count, "how many rows the query returned, counted up to 100000"),
+        FactSpec::family("column", FactType::Any, "the columns of the first row by name; missing where NULL"),
+        FactSpec::new("connect_time", FactType::Duration, "how long it took to connect and log in"),
+        FactSpec::new("query_time", FactType::Duration, "how long it took from the statement to its last row"),
+        FactSpec::new("server", FactType::Text, "the version of the server; missing for SQLite"),
+    ],
+    example: include_str!("../../examples/probes/sql.yaml"),
     limit: std::time::Duration::from_secs(30),
-    build: |_| Err(InputError::new("", "not written yet", "")),
+    build: |inputs| Sql::new(inputs).map(|sql| Box::new(sql) as Box<dyn Probe>),
 };
+
+struct Sql {
+    database: String,
+    query: String,
+    parameters: Vec<String>,
+    /// How many rows to keep as evidence.
+    rows: usize,
+}
+
+/// One statement, ready to be sent.
+struct Question<'a> {
+    sql: &'a str,
+    parameters: &'a [String],
+    timezone: chrono_tz::Tz,
+    limits: Limits,
+}
+
+/// When to give up: the server first, so that it can say so and nothing is left running; then we.
+#[derive(Clone, Copy)]
+struct Limits {
+    server: Instant,
+    client: Instant,
+}
+
+impl Limits {
+    fn new(limit: Duration) -> Self {
+        let begin = Instant::now();
+        let margin = (limit / 10).min(Duration::from_millis(500));
+        Self { server: begin + limit - margin * 2, client: begin + limit - margin }
+    }
+
+    /// How long the server may still work; never zero, which servers take for "no limit".
+    fn for_server(self) -> Duration {
+        self.server.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+    }
+}
+
+impl Sql {
+    fn new(inputs: &Inputs) -> Result<Self, InputError> {
+        let query = inputs.text("query").unwrap_or_default();
+        statement::reads(query).map_err(|message| {
+            InputError::new("query", message, "a probe only looks: begin with SELECT, and put changes into an action")
+        })?;
+        Ok(Self {
+            database: inputs.text("database").unwrap_or_default().to_owned(),
+            query: query.to_owned(),
+            parameters: inputs.texts("parameters").to_vec(),
+            rows: inputs.integer("rows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or_default(),
+        })
+    }
+
+    async fn site(&self, cx: &Context) -> Result<Site, ProbeError> {
+        let database = cx.databases.get(&self.database).ok_or_else(|| {
+            ProbeError::new("not_found", format!("the site file names no database {}", self.database))
+                .help("add it under `databases` in the site file")
+        })?;
+        let url = cx.text(&database.url).await?;
+        for password in site::passwords(url.expose()) {
+            cx.mask.add(&password);
+        }
+        Site::parse(&self.database, url.expose(), &cx.folder)
+    }
+
+    /// Fills `answer` as far as it comes.
+    async fn ask(&self, site: &Site, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
+        match &site.server {
+            Server::MySql(options) => mysql::ask(options, question, answer).await,
+            Server::Postgres(options) => postgres::ask(options, question, answer).await,
+            Server::Sqlite(options) => sqlite::ask(options, question, answer).await,
+        }
+    }
+
+    /// Ends the statement that was given up, by a second connection: a server notices late that a client is gone.
+    async fn end(site: &Site, session: i64, limit: Duration) {
+        let kill = async {
+            match &site.server {
+                Server::MySql(options) => mysql::kill(options, session).await,
+                Server::Postgres(options) => postgres::kill(options, session).await,
+                Server::Sqlite(_) => Ok(()),
+            }
+        };
+        // The server's own limit ends the statement when this cannot.
+        tokio::time::timeout(limit, kill).await.ok();
+    }
+
+    async fn look(&self, cx: &Context) -> Result<Observation, ProbeError> {
+        let limits = Limits::new(cx.limit);
+        let site = self.site(cx).await?;
+        let sql = statement::single(&self.query, Dialect::of(&site.server))
+            .map_err(|message| ProbeError::new("bad_statement", format!("database {}: {message}", self.database)))?;
+        let question = Question { sql, parameters: &self.parameters, timezone: cx.timezone, limits };
+        let mut answer = Answer::new(self.rows);
+        let outcome = tokio::select! {
+            outcome = self.ask(&site, &question, &mut answer) => outcome,
+            () = tokio::time::sleep_until(limits.client) => Err(Trouble::no_answer(cx.limit)),
+            () = cx.cancel.cancelled() => {
+                Err(Trouble::Blind(ProbeError::new("cancelled", "nobody waits for the answer any more")))
+            }
+        };
+        if let (Err(_), Some(session)) = (&outcome, answer.running.take()) {
+            Self::end(&site, session, limits.client - limits.server).await;
+        }
+        match outcome {
+            Ok(()) => Ok(self.observation(&answer, cx)),
+            Err(Trouble::Down(note)) => Ok(self.down(&answer, format!("{}: {note}", site.place))),
+            Err(Trouble::Blind(mut error)) => {
+                error.message = format!("database {} ({}): {}", self.database, site.place, error.message);
+                Err(error)
+            }
+        }
+    }
+
+    /// What is known of a database that does not answer.
+    fn down(&self, answer: &Answer, note: String) -> Observation {
+        let mut subject = Subject::new(&self.database).with("answers", Value::Bool(false));
+        if let Some(connect_time) = answer.connect_time {
+            subject.set("connect_time", Value::duration(connect_time));
+        }
+        subject.note(note);
+        subject.into()
+    }
+
+    fn observation(&self, answer: &Answer, cx: &Context) -> Observation {
+        let mut subject = Subject::new(&self.database).with("answers", Value::Bool(true));
+        let asks_for_value = cx.asked.iter().any(|fact| fact == "value");
+        match answer.value() {
+            Ok(value) => subject.set("value", value),
+            Err(why) if asks_for_value => subject.note(format!("no value: {why}")),
+            Err(_) => {}
+        }
+        subject.set("rows", Value::count(answer.rows));
+        for name in cx.asked_of("column") {
+            if let Some(value) = answer.column(name) {
+                subject.set(format!("column.{name}"), value);
+            }
+        }
+        let times = [("connect_time", answer.connect_time), ("query_time", answer.query_time)];
+        for (fact, time) in times.into_iter().filter_map(|(fact, time)| Some((fact, time?))) {
+            subject.set(fact, Value::duration(time));
+        }
+        if let Some(server) = &answer.server {
+            subject.set("server", Value::text(server));
+        }
+        if answer.rows == answer::MOST_ROWS {
+            subject.note(format!("stopped reading after {} rows", answer::MOST_ROWS));
+        }
+        Observation { subjects: vec![subject], evidence: answer.evidence(&self.database).into_iter().collect() }
+    }
+}
+
+impl Probe for Sql {
+    fn target(&self) -> String {
+        format!("database {}: {}", self.database, trouble::one_line(&self.query, 80))
+    }
+
+    fn resource(&self) -> Option<String> {
+        Some(self.database.clone())
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
+        Box::pin(self.look(cx))
+    }
+}
