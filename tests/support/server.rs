@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -53,4 +54,20 @@ pub fn program(name: &str) -> String {
         .map(|folder| format!("{folder}/{name}"))
         .find(|candidate| std::path::Path::new(candidate).is_file())
         .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
+}
+
+/// A new folder for the server `name`; those of test processes that have ended are removed.
+pub fn folder(name: &str) -> PathBuf {
+    let temporary = std::env::temp_dir();
+    let prefix = format!("opsctl-{name}-");
+    for entry in std::fs::read_dir(&temporary).into_iter().flatten().flatten() {
+        let owner = entry.file_name().to_str().and_then(|name| name.strip_prefix(&prefix)?.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            std::fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+    let folder = temporary.join(format!("{prefix}{}", std::process::id()));
+    std::fs::remove_dir_all(&folder).ok();
+    std::fs::create_dir(&folder).expect("a folder for the server");
+    folder
 }
