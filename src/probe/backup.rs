@@ -1,14 +1,331 @@
-//! Placeholder until the probe is written.
+//! Backups: is the one of the day there, is it the size of the others, can it be read to its end.
 
-use super::Kind;
-use crate::model::input::InputError;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::{Days, NaiveDate};
+use futures_util::future::BoxFuture;
+
+use super::{Context, Kind, Probe, ProbeError};
+use crate::model::fact::{FactSpec, FactType, Observation, Subject};
+use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::model::value::Value;
+
+mod archive;
+mod check;
+mod content;
+mod decode;
+mod latest;
+mod name;
+mod series;
+mod tar;
+
+use check::Depth;
+use decode::Bound;
+use name::NamePattern;
+use series::{Backup, Series};
 
 pub static KIND: Kind = Kind {
     name: "backup",
-    about: "",
-    inputs: &[],
-    facts: &[],
-    example: "",
-    limit: std::time::Duration::from_secs(30),
-    build: |_| Err(InputError::new("", "not written yet", "")),
+    about: "Looks at the backup of a day in a folder of dated files, or at one file: there, of the usual size, no day \
+            left out, intact to its last byte, with the tables that it must have. A backup is read to its end only \
+            when a step names one of intact, complete, kind, database, tables, table_count, tables_missing or \
+            unpacked_size, or when `integrity` or `tables` is given; a mere look whether it is there stays fast. gzip, \
+            zstd, xz and bzip2 are read, and so are the dumps of mariadb-dump, mysqldump, pg_dump, pg_dumpall and \
+            SQLite, and tar.",
+    inputs: &[
+        InputSpec {
+            name: "folder",
+            ty: InputType::Path,
+            need: Need::Optional,
+            about: "The folder with one file for each backup; needs `name`.",
+        },
+        InputSpec {
+            name: "name",
+            ty: InputType::Text,
+            need: Need::Optional,
+            about: "The name of the files with its date as strftime writes it, such as `backup_%Y%m%d.sql.gz`; also %y \
+                    %b %j %H %M %S %F %T. `*` stands for any text.",
+        },
+        InputSpec {
+            name: "file",
+            ty: InputType::Path,
+            need: Need::Optional,
+            about: "One exact file, instead of `folder` and `name`.",
+        },
+        InputSpec {
+            name: "dated",
+            ty: InputType::Text,
+            need: Need::Default("yesterday"),
+            about: "The day whose backup is looked at: `yesterday`, `today`, a date such as `2026-11-20`, or `newest`. \
+                    Days are those of the site's time zone, counted from the start of the run.",
+        },
+        InputSpec {
+            name: "latest",
+            ty: InputType::Path,
+            need: Need::Optional,
+            about: "What should lead to the newest backup: a link, a text file with its path, or a copy. It fills the \
+                    fact `latest_is_newest`.",
+        },
+        InputSpec {
+            name: "integrity",
+            ty: InputType::Bool,
+            need: Need::Optional,
+            about: "true: read the backup to its end even if no expectation needs it. false: never do.",
+        },
+        InputSpec {
+            name: "tables",
+            ty: InputType::Texts,
+            need: Need::Optional,
+            about: "Tables that the dump must create, as `customer` or `sales.customer`; `tables_missing` counts those \
+                    that it does not.",
+        },
+    ],
+    facts: &[
+        FactSpec::implied("exists", "The backup of the day is there"),
+        FactSpec::new("path", FactType::Text, "Path of the backup that is looked at"),
+        FactSpec::new("dated", FactType::Text, "The date in its name, such as 2026-11-20"),
+        FactSpec::new("age", FactType::Duration, "Time since it was last modified"),
+        FactSpec::new("size", FactType::Size, "Its size on the disk"),
+        FactSpec::new(
+            "size_vs_median",
+            FactType::Percent,
+            "Its size as a percentage of the median of up to 30 earlier backups; needs 3 of them",
+        ),
+        FactSpec::new(
+            "growing",
+            FactType::Bool,
+            "It was modified less than a minute before the run: maybe not finished",
+        ),
+        FactSpec::new(
+            "intact",
+            FactType::Bool,
+            "It can be read to its end, every checksum is right, nothing is missing",
+        ),
+        FactSpec::new(
+            "complete",
+            FactType::Bool,
+            "The last line that the dump program writes is there; SQL dumps only",
+        ),
+        FactSpec::new("compression", FactType::Text, "gzip, zstd, xz, bzip2 or none, by its content"),
+        FactSpec::new(
+            "kind",
+            FactType::Text,
+            "mysql-dump, postgresql-dump, postgresql-custom, sqlite-dump, sqlite-database, tar or other",
+        ),
+        FactSpec::new("unpacked_size", FactType::Size, "Size of the content; of a PostgreSQL archive, of its SQL"),
+        FactSpec::new("database", FactType::Text, "The database that the dump names in its header"),
+        FactSpec::new("tables", FactType::Texts, "The tables that the dump creates, at most 2000"),
+        FactSpec::new("table_count", FactType::Count, "How many tables the dump creates"),
+        FactSpec::new("tables_missing", FactType::Count, "How many of the input `tables` it does not create"),
+        FactSpec::new("count", FactType::Count, "Backups in the folder, of any day"),
+        FactSpec::new("newest", FactType::Text, "Name of the backup with the latest date in its name"),
+        FactSpec::new("newest_by_mtime", FactType::Text, "Name of the backup that was modified last"),
+        FactSpec::new("newest_agrees", FactType::Bool, "The newest by name is the one that was modified last"),
+        FactSpec::new("latest_is_newest", FactType::Bool, "The input `latest` leads to the newest backup"),
+        FactSpec::new(
+            "gaps",
+            FactType::Count,
+            "Days without a backup among the 30 up to the newest, from the first one on",
+        ),
+        FactSpec::new("gap_days", FactType::Texts, "The dates of these days"),
+    ],
+    example: include_str!("../../examples/probes/backup.yaml"),
+    limit: std::time::Duration::from_secs(900),
+    build,
 };
+
+/// Facts that need the whole content.
+const OF_CONTENT: &[&str] =
+    &["intact", "complete", "kind", "database", "tables", "table_count", "tables_missing", "unpacked_size"];
+/// A file that was modified more recently may still be written to.
+const STILL_WRITING: Duration = Duration::from_mins(1);
+
+fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+    let place = match (inputs.path("file"), inputs.path("folder"), inputs.text("name")) {
+        (Some(file), None, None) => Place::File(file.clone()),
+        (None, Some(folder), Some(name)) => Place::Series {
+            folder: folder.clone(),
+            name: NamePattern::new(name).map_err(|reason| {
+                let help = "write it such as `backup_%Y%m%d.sql.gz`";
+                InputError::new("name", format!("`{name}` is not a pattern for dated names: {reason}"), help)
+            })?,
+            latest: inputs.path("latest").cloned(),
+        },
+        (Some(_), ..) => return Err(InputError::new("file", "`file` stands alone", "leave out `folder` and `name`")),
+        _ => {
+            let help = "give `folder` and `name`, or `file` for one exact file";
+            return Err(InputError::new("", "what to look at is not said in full", help));
+        }
+    };
+    if inputs.has("latest") && matches!(place, Place::File(_)) {
+        return Err(InputError::new("latest", "one file has no newest to compare with", "give `folder` and `name`"));
+    }
+    let dated = inputs.text("dated").unwrap_or("yesterday");
+    let dated = Dated::parse(dated).ok_or_else(|| {
+        let message = format!("`{dated}` is no day");
+        InputError::new("dated", message, "write `yesterday`, `today`, `newest` or a date such as `2026-11-20`")
+    })?;
+    let integrity = inputs.has("integrity").then(|| inputs.flag("integrity"));
+    Ok(Box::new(BackupProbe { place, dated, integrity, tables: inputs.texts("tables").to_vec() }))
+}
+
+#[derive(Clone, Copy)]
+enum Dated {
+    Yesterday,
+    Today,
+    Day(NaiveDate),
+    Newest,
+}
+
+impl Dated {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "yesterday" => Self::Yesterday,
+            "today" => Self::Today,
+            "newest" => Self::Newest,
+            date => Self::Day(NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?),
+        })
+    }
+
+    fn day(self, cx: &Context) -> Option<NaiveDate> {
+        let today = cx.now.with_timezone(&cx.timezone).date_naive();
+        match self {
+            Self::Yesterday => Some(today - Days::new(1)),
+            Self::Today => Some(today),
+            Self::Day(day) => Some(day),
+            Self::Newest => None,
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Place {
+    File(PathBuf),
+    Series { folder: PathBuf, name: NamePattern, latest: Option<PathBuf> },
+}
+
+struct BackupProbe {
+    place: Place,
+    dated: Dated,
+    integrity: Option<bool>,
+    tables: Vec<String>,
+}
+
+impl Probe for BackupProbe {
+    fn target(&self) -> String {
+        match &self.place {
+            Place::File(file) => file.display().to_string(),
+            Place::Series { folder, name, .. } => folder.join(&name.written).display().to_string(),
+        }
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
+        Box::pin(self.look(cx))
+    }
+}
+
+impl BackupProbe {
+    async fn look(&self, cx: &Context) -> Result<Observation, ProbeError> {
+        let (target, place, day, context) = (self.target(), self.place.clone(), self.dated.day(cx), cx.clone());
+        let (mut subject, file) = cx
+            .blocking(move || {
+                let mut subject = Subject::new(target);
+                let file = match place {
+                    Place::File(file) => find_file(file, &context, &mut subject)?,
+                    Place::Series { folder, name, latest } => {
+                        find_in_series(&folder, &name, latest.as_deref(), day, &context, &mut subject)?
+                    }
+                };
+                Ok((subject, file))
+            })
+            .await?;
+        if let (Some(file), Some(depth)) = (file, self.depth(cx))
+            && let Err(error) = check::look(&file, &self.tables, depth, cx, &mut subject).await
+        {
+            subject.error = Some(error.message);
+        }
+        Ok(subject.into())
+    }
+
+    fn depth(&self, cx: &Context) -> Option<Depth> {
+        let asked = |facts: &[&str]| cx.asked.iter().any(|fact| facts.contains(&fact.as_str()));
+        let whole = self.integrity.unwrap_or_else(|| !self.tables.is_empty() || asked(OF_CONTENT));
+        if whole { Some(Depth::Whole) } else { asked(&["compression"]).then_some(Depth::Head) }
+    }
+}
+
+/// Describes the file; `None` if it is not there.
+fn find_file(file: PathBuf, cx: &Context, subject: &mut Subject) -> Result<Option<PathBuf>, ProbeError> {
+    let io = |error| ProbeError::io(file.display(), &error);
+    let metadata = match std::fs::metadata(&file) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            subject.set("exists", Value::Bool(false));
+            subject.note("the file does not exist");
+            return Ok(None);
+        }
+        Err(error) => return Err(io(error)),
+    };
+    if !metadata.is_file() {
+        return Err(ProbeError::new("not_a_file", format!("{} is not a file", file.display()))
+            .help("give a folder of backups as `folder` with `name`"));
+    }
+    let modified = metadata.modified().map_err(io)?;
+    describe(&file, metadata.len(), modified, cx, subject);
+    Ok(Some(file))
+}
+
+/// Describes the series and the backup of the day; `None` if that is not there.
+fn find_in_series(
+    folder: &Path,
+    name: &NamePattern,
+    latest: Option<&Path>,
+    day: Option<NaiveDate>,
+    cx: &Context,
+    subject: &mut Subject,
+) -> Result<Option<PathBuf>, ProbeError> {
+    let bound = Bound { until: Instant::now() + cx.limit, cancel: cx.cancel.clone() };
+    let series = Series::read(folder, name, || bound.stop().map_or(Ok(()), |stop| Err(stop.into())))?;
+    let chosen = series.of_day(day);
+    match (chosen, series.newest()) {
+        (Some(backup), _) => {
+            describe(&backup.path, backup.size, backup.modified, cx, subject);
+            subject.set("dated", Value::text(backup.time.date().to_string()));
+            if let Some(percent) = series.size_vs_median(backup) {
+                subject.set("size_vs_median", Value::percent(percent));
+            }
+        }
+        (None, newest) => {
+            subject.set("exists", Value::Bool(false));
+            subject.note(absence(day, newest));
+        }
+    }
+    series.describe(subject);
+    if let (Some(latest), Some(newest)) = (latest, series.newest()) {
+        match latest::trouble(latest, newest, &bound) {
+            Ok(trouble) => {
+                subject.set("latest_is_newest", Value::Bool(trouble.is_none()));
+                subject.notes.extend(trouble);
+            }
+            Err(error) => subject.error = Some(error.message),
+        }
+    }
+    Ok(chosen.map(|backup| backup.path.clone()))
+}
+
+fn absence(day: Option<NaiveDate>, newest: Option<&Backup>) -> String {
+    match (day, newest) {
+        (Some(day), Some(newest)) => format!("no backup of {day}; the newest is {}", newest.name),
+        (_, _) => "no file in the folder has such a name".to_owned(),
+    }
+}
+
+fn describe(path: &Path, size: u64, modified: SystemTime, cx: &Context, subject: &mut Subject) {
+    let age = SystemTime::from(cx.now).duration_since(modified).unwrap_or_default();
+    subject.set("exists", Value::Bool(true));
+    subject.set("path", Value::text(path.display().to_string()));
+    subject.set("age", Value::duration(age));
+    subject.set("size", Value::bytes(size));
+    subject.set("growing", Value::Bool(age < STILL_WRITING));
+}

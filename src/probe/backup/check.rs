@@ -1,0 +1,182 @@
+//! Reading one backup: its facts, and what is wrong with it.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Instant;
+
+use super::archive::{self, Restored};
+use super::content::{Content, Kind, Scanner};
+use super::decode::{Bound, Compression, End, Stop, decode};
+use crate::model::fact::Subject;
+use crate::model::value::Value;
+use crate::probe::{Context, ProbeError};
+
+/// As much of a file as tells its format.
+const HEAD: usize = 512;
+
+/// How much of a file is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// As much as tells how it is compressed.
+    Head,
+    Whole,
+}
+
+/// What is known about the content; what is not known is missing.
+#[derive(Default)]
+struct Findings {
+    compression: Option<Compression>,
+    kind: Option<Kind>,
+    content: Option<Content>,
+    /// Each is a reason why the backup is not intact.
+    troubles: Vec<String>,
+    /// Why it is not known whether the backup is intact.
+    doubt: Option<String>,
+}
+
+/// Sets the facts about the content of the file at `path`.
+///
+/// # Errors
+/// The file cannot be read, or not to its end in time.
+pub async fn look(
+    path: &Path,
+    wanted: &[String],
+    depth: Depth,
+    cx: &Context,
+    subject: &mut Subject,
+) -> Result<(), ProbeError> {
+    let bound = Bound { until: Instant::now() + cx.limit, cancel: cx.cancel.clone() };
+    let (file, tables) = (path.to_path_buf(), wanted.to_vec());
+    let mut found = cx.blocking(move || read(&file, &tables, depth, &bound)).await?;
+    if found.kind == Some(Kind::PostgresqlCustom) && found.troubles.is_empty() {
+        if found.compression == Some(Compression::None) {
+            restore(path, wanted, cx, &mut found).await?;
+        } else {
+            found.doubt = Some("is an archive of PostgreSQL inside another compression, which was not read".to_owned());
+        }
+    }
+    if depth == Depth::Head {
+        subject.facts.extend(found.compression.map(|found| ("compression".to_owned(), Value::text(found.word()))));
+    } else {
+        report(found, wanted, subject);
+    }
+    Ok(())
+}
+
+fn read(path: &Path, wanted: &[String], depth: Depth, bound: &Bound) -> Result<Findings, ProbeError> {
+    let io = |error| ProbeError::io(path.display(), &error);
+    let file = File::open(path).map_err(io)?;
+    let mut head = [0; HEAD];
+    let length = file.read_at(&mut head, 0).map_err(io)?;
+    let mut found = Findings::default();
+    if length == 0 {
+        found.troubles.push("is empty (0 bytes)".to_owned());
+        return Ok(found);
+    }
+    let head = &head[..length];
+    let (compression, named) = (Compression::of(head), Compression::named(path));
+    found.compression = Some(compression);
+    if depth == Depth::Head {
+        return Ok(found);
+    }
+    if named != Compression::None && named != compression {
+        found.troubles.push(format!("is named as {}, but its content is not {}", named.word(), named.word()));
+    }
+    if compression == Compression::None && Kind::of(head) == Kind::PostgresqlCustom {
+        found.kind = Some(Kind::PostgresqlCustom);
+        return Ok(found);
+    }
+    let mut scanner = Scanner::new(wanted);
+    if let End::Damaged(trouble) = decode(file, compression, bound, |block| scanner.feed(block))? {
+        found.troubles.push(trouble);
+    }
+    let content = scanner.finish();
+    found.kind = Some(content.kind);
+    if let Some(trouble) = content.trouble.clone().filter(|_| found.troubles.is_empty()) {
+        found.troubles.push(trouble);
+    }
+    if compression == Compression::None && content.kind == Kind::Other {
+        found.doubt = Some("has content of no kind that can be checked".to_owned());
+    }
+    found.content = Some(content);
+    Ok(found)
+}
+
+async fn restore(path: &Path, wanted: &[String], cx: &Context, found: &mut Findings) -> Result<(), ProbeError> {
+    match archive::read(path, wanted, cx).await? {
+        Restored::Unknown(doubt) => found.doubt = Some(doubt),
+        Restored::Read(content, end) => {
+            if let End::Damaged(trouble) = end {
+                found.troubles.push(trouble);
+            }
+            found.content = Some(content);
+        }
+    }
+    Ok(())
+}
+
+fn report(mut found: Findings, wanted: &[String], subject: &mut Subject) {
+    if let Some(Content { kind, complete: Some(false), .. }) = found.content
+        && let Some(line) = kind.last_line()
+        && found.troubles.is_empty()
+    {
+        found.troubles.push(format!("ends without the line `{line}`"));
+    }
+    match (&found.doubt, found.troubles.is_empty()) {
+        (_, false) => subject.set("intact", Value::Bool(false)),
+        (None, true) => subject.set("intact", Value::Bool(true)),
+        (Some(doubt), true) => subject.note(doubt),
+    }
+    for trouble in &found.troubles {
+        subject.note(trouble);
+    }
+    if let Some(compression) = found.compression {
+        subject.set("compression", Value::text(compression.word()));
+    }
+    if let Some(kind) = found.kind {
+        subject.set("kind", Value::text(kind.word()));
+    }
+    if let Some(content) = found.content {
+        report_content(content, wanted, subject);
+    }
+}
+
+fn report_content(content: Content, wanted: &[String], subject: &mut Subject) {
+    subject.set("unpacked_size", Value::bytes(content.size));
+    if let Some(complete) = content.complete {
+        subject.set("complete", Value::Bool(complete));
+    }
+    if let Some(database) = content.database {
+        subject.set("database", Value::text(database));
+    }
+    if content.kind.last_line().is_none() && content.table_count == 0 {
+        if !wanted.is_empty() {
+            subject.note(format!("the tables of content of the kind {} cannot be listed", content.kind.word()));
+        }
+        return;
+    }
+    subject.set("table_count", Value::count(content.table_count));
+    subject.set("tables", Value::List(content.tables.into_iter().map(Value::Text).collect()));
+    if !wanted.is_empty() {
+        subject.set("tables_missing", Value::count(content.missing.len() as u64));
+    }
+    if !content.missing.is_empty() {
+        subject.note(format!("has no table {}", content.missing.join(", ")));
+    }
+}
+
+impl From<Stop> for ProbeError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Cancelled => Self::new("cancelled", "the look was ended before it was complete"),
+            Stop::TimeLimit => Self::new("time_limit", "the backup was not read to its end within the time limit")
+                .help("give the step a longer `timeout`"),
+            Stop::Io(error) => Self::new("io", format!("the backup cannot be read: {error}")),
+            Stop::Unsupported(reason) => {
+                Self::new("unsupported", format!("the backup cannot be decompressed here: {reason}"))
+                    .help("check it with the tool that made it")
+            }
+        }
+    }
+}
