@@ -70,7 +70,7 @@ impl Request {
 }
 
 /// A runtime for one command. Work that hangs on a blocking thread does not keep the program from ending.
-pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> where {
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
             Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)")
@@ -216,7 +216,11 @@ async fn listen_for_signals(stop: Stop) {
     };
     stop.now(hear().await);
     let second = hear().await;
-    #[expect(clippy::disallowed_methods, reason = "asked twice to end: what has finished is in the journal")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::exit,
+        reason = "asked twice to end: what has finished is in the journal"
+    )]
     std::process::exit(i32::from(second.code()));
 }
 

@@ -17,7 +17,10 @@ use crate::procedure::site::Site;
 pub fn run(group: &str, matches: &ArgMatches, globals: &Globals, site: Site, library: &Library) -> Done {
     let groups = library.groups();
     let ids: &[&ProcedureId] = groups.get(group).map_or(&[], Vec::as_slice);
-    let Some((name, matches)) = matches.subcommand() else { return overview(group, ids, &site, library) };
+    let Some((name, matches)) = matches.subcommand() else {
+        message::print(&overview(group, ids, &site, library));
+        return Ok(Exit::Ok);
+    };
     let chosen: Vec<&ProcedureId> = ids.iter().copied().filter(|id| name == "check" || id.name() == name).collect();
     let procedures = library.load(chosen, &site)?;
     let request = Request::from_matches(matches)?;
@@ -25,7 +28,7 @@ pub fn run(group: &str, matches: &ArgMatches, globals: &Globals, site: Site, lib
 }
 
 /// What is in the group: title and last outcome.
-fn overview(group: &str, ids: &[&ProcedureId], site: &Site, library: &Library) -> Done {
+fn overview(group: &str, ids: &[&ProcedureId], site: &Site, library: &Library) -> String {
     let runs = last_runs(group, site);
     let wide = ids.iter().map(|id| id.name().len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -36,8 +39,7 @@ fn overview(group: &str, ids: &[&ProcedureId], site: &Site, library: &Library) -
         writeln!(text, "{:<wide$}  {title}  ({last})", id.name()).ok();
     }
     writeln!(text, "\n`opsctl {group} check` looks at all of them; `opsctl {group} PROCEDURE --help` shows one.").ok();
-    message::print(&text);
-    Ok(Exit::Ok)
+    text
 }
 
 /// Nothing when there is no journal yet.

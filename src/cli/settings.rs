@@ -102,7 +102,7 @@ fn typed(words: &[String]) -> String {
             "--set" => kept
                 .push(format!("--set {}=...", rest.next().and_then(|pair| pair.split('=').next()).unwrap_or_default())),
             _ if word.starts_with("--set=") => {
-                kept.push(format!("--set {}=...", word[6..].split('=').next().unwrap_or_default()))
+                kept.push(format!("--set {}=...", word[6..].split('=').next().unwrap_or_default()));
             }
             _ => kept.push(word.clone()),
         }

@@ -23,11 +23,12 @@ vars:
   backup_folder: {backup_folder}
   web_process: {web}
   database_process: {database_process}
-  application_process: {worker}
+  application_pattern: {worker}
   cache_process: \"\"
   disk_paths: {disk}
 databases:
   helpdesk: {{ url: {database} }}
+journal: {journal}
 ",
         timezone = setup.timezone.name(),
         apache_log = quoted(setup.apache_log()),
@@ -37,6 +38,7 @@ databases:
         database_process = setup.process_name("database"),
         worker = setup.process_name("worker"),
         disk = quoted(setup.disk()),
+        journal = quoted(setup.journal()),
         database = quoted(database_url(&setup.database())),
     )
 }

@@ -131,7 +131,7 @@ pub static KIND: Kind = Kind {
         FactSpec::new("gap_days", FactType::Texts, "The dates of these days"),
     ],
     example: include_str!("../../examples/probes/backup.yaml"),
-    limit: std::time::Duration::from_secs(900),
+    limit: std::time::Duration::from_mins(15),
     build,
 };
 

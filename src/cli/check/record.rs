@@ -23,10 +23,13 @@ enum Order {
     Flush(oneshot::Sender<Result<(), Arc<JournalError>>>),
 }
 
+/// What came of opening the journal: nothing when it failed.
+type Opened = Result<Journal, Arc<JournalError>>;
+
 /// Opens the journal while the first looks are under way, and never makes a look wait.
 pub struct Scribe {
     orders: UnboundedSender<Order>,
-    journal: watch::Receiver<Option<Option<Journal>>>,
+    journal: watch::Receiver<Option<Opened>>,
 }
 
 impl Scribe {
@@ -56,16 +59,9 @@ impl Scribe {
     }
 }
 
-async fn write(
-    path: PathBuf,
-    run: RunId,
-    mut orders: UnboundedReceiver<Order>,
-    opened: watch::Sender<Option<Option<Journal>>>,
-) {
-    let (journal, mut wrong) = match Journal::open(&path, Access::Write).await {
-        Ok(journal) => (Some(journal), None),
-        Err(error) => (None, Some(Arc::new(error))),
-    };
+async fn write(path: PathBuf, run: RunId, mut orders: UnboundedReceiver<Order>, opened: watch::Sender<Option<Opened>>) {
+    let journal = Journal::open(&path, Access::Write).await.map_err(Arc::new);
+    let mut wrong = journal.clone().err();
     opened.send(Some(journal.clone())).ok();
     let mut batch = Vec::new();
     while let Some(first) = orders.recv().await {
@@ -79,7 +75,7 @@ async fn write(
             next = orders.recv().now_or_never().flatten();
         }
         // After an error nothing more is written: a record with a hole would look complete.
-        if let (Some(journal), None) = (&journal, &wrong)
+        if let (Ok(journal), None) = (&journal, &wrong)
             && !batch.is_empty()
         {
             wrong = journal.append(run, &batch).await.err().map(Arc::new);
@@ -93,7 +89,7 @@ async fn write(
 
 /// The history that the journal holds; none when it cannot be opened, which the run says anyway.
 pub struct Recorded {
-    journal: watch::Receiver<Option<Option<Journal>>>,
+    journal: watch::Receiver<Option<Opened>>,
 }
 
 /// As many earlier readings as any condition can ask for.
@@ -103,7 +99,7 @@ impl Recorded {
     async fn journal(&self) -> Option<Journal> {
         let mut journal = self.journal.clone();
         let opened = journal.wait_for(Option::is_some).await.ok()?;
-        opened.as_ref()?.clone()
+        opened.as_ref()?.clone().ok()
     }
 }
 
