@@ -1,5 +1,6 @@
 //! The sql probe against real servers. What all three kinds of database promise comes first.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -277,6 +278,42 @@ fn a_server_that_accepts_and_never_speaks_does_not_answer() {
     for scheme in ["mysql", "postgres"] {
         let look = ask(&format!("{scheme}://me@127.0.0.1:{port}/shop"), "SELECT 1").limit(Duration::from_millis(400));
         assert_eq!(why_down(&look), format!("127.0.0.1:{port}: no answer within 400ms"));
+    }
+}
+
+#[test]
+fn a_server_that_speaks_nonsense_is_an_error() {
+    for (scheme, nonsense) in [
+        ("mysql", b"\x01\0\0\0\x09".as_slice()),
+        ("mysql", b"\x08\0\0\0\x0a5.5\0\x01\0\0"),
+        ("postgres", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ("postgres", b"NR\0\0\0\x04"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let served = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            client.write_all(nonsense).expect("it listens");
+            client.read_to_end(&mut Vec::new()).ok();
+        });
+        let error = error(&ask(&format!("{scheme}://me@127.0.0.1:{port}/shop"), "SELECT 1"));
+        assert_eq!(error.code, "bad_answer", "{error}");
+        assert!(error.message.contains("the server's answer makes no sense: "), "{error}");
+        assert!(!error.message.contains("sqlx"), "{error}");
+        served.join().expect("the nonsense was spoken");
+    }
+}
+
+#[test]
+fn the_wrong_number_of_parameters_is_an_error() {
+    for kind in ALL {
+        let database = Database::new(kind, "too_many");
+        let query = if matches!(kind, Kind::Postgres) { "SELECT $1::text" } else { "SELECT ?" };
+        for parameters in [["a", "b"].as_slice(), &[]] {
+            let error = error(&ask_with(&database.url, query, parameters));
+            assert_eq!(error.code, "bad_statement", "{kind:?} {error}");
+            assert!(error.message.contains("parameter") && !error.message.contains("sqlx"), "{kind:?} {error}");
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 //! The session is read-only and has a time limit of its own, both kept by the server, so that neither a wrong
 //! statement nor a client that gave up can do harm.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
@@ -100,9 +102,9 @@ impl Limits {
         Self { server: begin + limit - margin * 2, client: begin + limit - margin }
     }
 
-    /// How long the server may still work; never zero, which servers take for "no limit".
+    /// How long the server may still work; never zero, which servers take for "no limit", nor more than they take.
     fn for_server(self) -> Duration {
-        self.server.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+        self.server.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), Duration::from_hours(24))
     }
 }
 
@@ -161,8 +163,10 @@ impl Sql {
             .map_err(|message| ProbeError::new("bad_statement", format!("database {}: {message}", self.database)))?;
         let question = Question { sql, parameters: &self.parameters, timezone: cx.timezone, limits };
         let mut answer = Answer::new(self.rows);
+        // The drivers panic on packets that are cut short.
+        let asked = AssertUnwindSafe(self.ask(&site, &question, &mut answer)).catch_unwind();
         let outcome = tokio::select! {
-            outcome = self.ask(&site, &question, &mut answer) => outcome,
+            outcome = asked => outcome.unwrap_or_else(|_| Err(Trouble::nonsense("a packet is cut short"))),
             () = tokio::time::sleep_until(limits.client) => Err(Trouble::no_answer(cx.limit)),
             () = cx.cancel.cancelled() => {
                 Err(Trouble::Blind(ProbeError::new("cancelled", "nobody waits for the answer any more")))

@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow, SqliteStatement};
 use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _, ValueRef as _,
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor as _, Row as _,
+    SqlSafeStr as _, Statement as _, TypeInfo as _, ValueRef as _,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,11 +39,26 @@ pub async fn ask(options: &SqliteConnectOptions, question: &Question<'_>, answer
         arguments.add(parameter.clone()).map_err(|error| ProbeError::new("bad_statement", error.to_string()))?;
     }
     let begin = Instant::now();
+    // SQLite takes NULL for what is not given, and says nothing of what is left over.
+    let statement = (&mut connection).prepare(AssertSqlSafe(question.sql).into_sql_str()).await?;
+    let (wanted, given) = (placeholders(&statement), question.parameters.len());
+    if wanted != given {
+        let message = format!("the query has {wanted} parameters, {given} are given");
+        return Err(ProbeError::new("bad_statement", message).into());
+    }
     let query = sqlx::query_with(AssertSqlSafe(question.sql), arguments).persistent(false);
     answer.read(query.fetch(&mut connection), cell).await?;
     answer.query_time = Some(begin.elapsed());
     connection.close().await.ok();
     Ok(())
+}
+
+fn placeholders(statement: &SqliteStatement) -> usize {
+    match statement.parameters() {
+        Some(Either::Left(types)) => types.len(),
+        Some(Either::Right(count)) => count,
+        None => 0,
+    }
 }
 
 /// SQLite says "unable to open database file" whatever the reason.

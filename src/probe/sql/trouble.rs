@@ -26,6 +26,17 @@ impl Trouble {
         Self::Down(format!("no answer within {limit:?}"))
     }
 
+    /// The other side speaks another protocol, or its own badly.
+    pub fn nonsense(why: &str) -> Self {
+        // The driver's texts end with a place in its source.
+        let why = why.split(" (sqlx").next().unwrap_or(why);
+        Self::blind(
+            "bad_answer",
+            &one_line(&format!("the server's answer makes no sense: {why}"), 300),
+            "check that the URL of the database names the right kind of server",
+        )
+    }
+
     fn blind(code: &'static str, text: &str, help: &str) -> Self {
         Self::Blind(ProbeError::new(code, text).help(help))
     }
@@ -129,13 +140,11 @@ impl From<sqlx::Error> for Trouble {
                 "check the certificate and the mode (`ssl-mode`, `sslmode`) in the URL of the database",
             ),
             sqlx::Error::Protocol(text) if text.contains("parameters") => {
-                Self::blind("bad_statement", &one_line(&text, 300), STATEMENT)
+                let text = text.split(" (sqlx").next().unwrap_or_default();
+                Self::blind("bad_statement", &one_line(text, 300), STATEMENT)
             }
-            error => Self::blind(
-                "bad_answer",
-                &one_line(&error.to_string(), 300),
-                "check that the URL of the database names the right kind of server",
-            ),
+            sqlx::Error::Protocol(text) => Self::nonsense(&text),
+            error => Self::nonsense(&error.to_string()),
         }
     }
 }
