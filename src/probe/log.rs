@@ -1,14 +1,194 @@
-//! Placeholder until the probe is written.
+//! Log files: how many entries match, in a window of time, across rotation.
 
-use super::Kind;
-use crate::model::input::InputError;
+mod find;
+mod format;
+mod look;
+mod matcher;
+mod scan;
+mod severity;
+mod source;
+mod stamp;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use self::find::Named;
+use self::look::{Look, Setting};
+use self::matcher::Matcher;
+use super::{Context, Kind, Probe, ProbeError};
+use crate::model::fact::{FactSpec, FactType, Observation, Subject};
+use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 
 pub static KIND: Kind = Kind {
     name: "log",
-    about: "",
-    inputs: &[],
-    facts: &[],
-    example: "",
-    limit: std::time::Duration::from_secs(30),
-    build: |_| Err(InputError::new("", "not written yet", "")),
+    about: "Counts the entries of log files that match, in a window of time and across rotated files. One result for \
+            each file. A line without a timestamp, such as one of a stack trace, belongs to the entry above it.",
+    inputs: &[
+        InputSpec {
+            name: "file",
+            ty: InputType::Paths,
+            need: Need::Required,
+            about: "Log files, or patterns such as `/var/log/app/*.log` (`**` stands for any folders). A file that is \
+                    not there and a pattern that nothing matches are errors, never zero matches.",
+        },
+        InputSpec {
+            name: "since",
+            ty: InputType::Duration,
+            need: Need::Optional,
+            about: "Only entries of this last while, such as `24h`, by their own timestamps. A time without a zone is \
+                    one of the site's time zone. Without it the whole file counts.",
+        },
+        InputSpec {
+            name: "match",
+            ty: InputType::Patterns,
+            need: Need::Optional,
+            about: "Regular expressions, of which one must be found in a line of the entry. Without it every entry \
+                    counts. Put `\\b` around a word: `error` is also in `no_errors.html`.",
+        },
+        InputSpec {
+            name: "except",
+            ty: InputType::Patterns,
+            need: Need::Optional,
+            about: "Regular expressions that take a line out again, such as `0 errors`. The other lines of its entry \
+                    still count.",
+        },
+        InputSpec {
+            name: "ignore_case",
+            ty: InputType::Bool,
+            need: Need::Default("false"),
+            about: "Whether `match` and `except` take capital and small letters for the same.",
+        },
+        InputSpec {
+            name: "rotated",
+            ty: InputType::Bool,
+            need: Need::Optional,
+            about: "Whether older files such as `app.log.1`, `app.log-20260101` and `app.log.2.gz` are counted into \
+                    the result of `app.log`, as far as they were changed within `since`. True when `since` is given \
+                    and `last` is not.",
+        },
+        InputSpec {
+            name: "last",
+            ty: InputType::Integer { least: 1, most: 1000 },
+            need: Need::Optional,
+            about: "Only the newest lines, this many, all kept as evidence. For gathering: the last 100 lines are not \
+                    the last day.",
+        },
+    ],
+    facts: &[
+        FactSpec::new("matches", FactType::Count, "Entries that match; every entry when `match` is not given."),
+        FactSpec::new(
+            "rate",
+            FactType::Rate,
+            "Matches a minute, over `since` or else from the first timestamp of the file until now.",
+        ),
+        FactSpec::new("lines", FactType::Count, "Lines that were looked at and are in the window."),
+        FactSpec::new("newest_age", FactType::Duration, "Time since the newest timestamp: is the log still written?"),
+        FactSpec::new("size", FactType::Size, "Size of the file itself, without rotated ones."),
+        FactSpec::family(
+            "severity",
+            FactType::Count,
+            "Matching entries of one severity: emergency, alert, critical, error, warning, notice, info or debug. \
+             Missing when the entries state none.",
+        ),
+    ],
+    example: include_str!("../../examples/probes/log.yaml"),
+    build: |inputs| Ok(Box::new(Log::new(inputs)?)),
 };
+
+struct Log {
+    files: Vec<PathBuf>,
+    since: Option<Duration>,
+    matcher: Matcher,
+    rotated: bool,
+    last: Option<u64>,
+}
+
+impl Log {
+    fn new(inputs: &Inputs) -> Result<Self, InputError> {
+        let since = inputs.duration("since");
+        if since.is_some_and(|since| since.is_zero()) {
+            return Err(InputError::new(
+                "since",
+                "a window of no time holds nothing",
+                "write for example `since: 24h`",
+            ));
+        }
+        let last = inputs.integer("last").and_then(|last| u64::try_from(last).ok());
+        if last.is_some() && inputs.flag("rotated") {
+            let help = "leave out one of them: the newest lines are in the newest file";
+            return Err(InputError::new("last", "`last` and `rotated` do not go together", help));
+        }
+        let rotated = if inputs.has("rotated") { inputs.flag("rotated") } else { since.is_some() && last.is_none() };
+        let matcher = Matcher::new(inputs.texts("match"), inputs.texts("except"), inputs.flag("ignore_case"))?;
+        Ok(Self { files: inputs.paths("file").to_vec(), since, matcher, rotated, last })
+    }
+}
+
+impl Probe for Log {
+    fn target(&self) -> String {
+        self.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
+        let setting = Setting {
+            since: self.since,
+            matcher: self.matcher.clone(),
+            rotated: self.rotated,
+            last: self.last,
+            now: cx.now,
+            zone: cx.timezone,
+            severities: cx.asked_of("severity").map(str::to_owned).collect(),
+            limit: cx.limit,
+            watch: scan::Watch { cancel: cx.cancel.clone(), until: Instant::now() + cx.limit.mul_f64(0.9) },
+        };
+        let files = self.files.clone();
+        cx.blocking(move || observe(&files, &setting)).boxed()
+    }
+}
+
+fn observe(files: &[PathBuf], setting: &Setting) -> Result<Observation, ProbeError> {
+    let mut named = find::expand(files)?;
+    if setting.rotated {
+        fold_older(&mut named);
+    }
+    let mut observation = Observation::default();
+    for file in named {
+        let subject = match file {
+            Named::Unseen(path, error) => Subject::unseen(path.display().to_string(), error.to_string()),
+            Named::File(path) | Named::Matched(path) => {
+                let mut look = Look::new(&path, setting);
+                match look.take() {
+                    Ok(()) => {}
+                    Err(error) => look.subject.error = Some(with_help(&error)),
+                }
+                observation.evidence.extend(look.evidence);
+                look.subject
+            }
+        };
+        observation.subjects.push(subject);
+    }
+    Ok(observation)
+}
+
+/// Takes out what a pattern matched and what is counted into another file's result.
+fn fold_older(named: &mut Vec<Named>) {
+    let mains: Vec<PathBuf> = named.iter().map(|file| file.path().to_owned()).collect();
+    let name_of = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    named.retain(|file| {
+        let Named::Matched(path) = file else { return true };
+        let is_older_of =
+            |main: &PathBuf| main.parent() == path.parent() && find::is_older(&name_of(main), &name_of(path));
+        !mains.iter().any(is_older_of)
+    });
+}
+
+fn with_help(error: &ProbeError) -> String {
+    error.help.as_ref().map_or_else(|| error.to_string(), |help| format!("{error}; {help}"))
+}
