@@ -1,5 +1,6 @@
 //! The journal against the real file: recording, reading back, and every way in which the file can be hurt.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -179,4 +180,27 @@ impl Book {
 
 fn verify(path: &Path) -> Result<Verified, JournalError> {
     block_on(async { Journal::open(path, Access::Read).await?.verify().await })
+}
+
+const NOBODY: &str = "OPSCTL_TEST_NOBODY";
+
+/// Runs `body` as the user nobody, for whom permissions count: this test binary runs `test` once more as that user.
+pub fn as_nobody(test: &str, folder: &Path, body: impl FnOnce(&Path)) {
+    if let Some(folder) = std::env::var_os(NOBODY) {
+        return body(Path::new(&folder));
+    }
+    let binary = tempfile::tempdir().expect("a folder");
+    let copy = binary.path().join("tests");
+    std::fs::copy(std::env::current_exe().expect("this program"), &copy).expect("copied");
+    std::fs::set_permissions(binary.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let output = Command::new(program("setpriv"))
+        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"])
+        .arg(&copy)
+        .args([test, "--exact"])
+        .env(NOBODY, folder)
+        .current_dir("/")
+        .output()
+        .expect("setpriv runs");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
 }

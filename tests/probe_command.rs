@@ -9,6 +9,7 @@ use opsctl::model::value::Value;
 use opsctl::probe::ProbeError;
 use serde_json::json;
 
+use crate::journal::as_nobody;
 use crate::support::look::Look;
 use crate::support::server::wait_until;
 
@@ -243,6 +244,19 @@ fn what_cannot_be_started_is_an_error_that_names_the_reason() {
         let seen = error(&Look::new("command", inputs.clone()));
         assert_eq!((seen.code, seen.message), (code, message), "{inputs}");
     }
+}
+
+#[test]
+fn who_is_not_root_cannot_run_a_command_as_another_user() {
+    let test = "probe_command::who_is_not_root_cannot_run_a_command_as_another_user";
+    as_nobody(test, Path::new("/"), |_| {
+        let seen = error(&Look::new("command", json!({ "run": ["true"], "user": "root", "folder": "/" })));
+        assert_eq!((seen.code, seen.message.as_str()), ("permission", "no permission to run `true` as user root"));
+        let own = Look::new("command", json!({ "run": ["id", "-un"], "user": "nobody", "folder": "/" }));
+        assert_eq!(text(&own.subject(), "stdout"), "nobody");
+        let nowhere = error(&Look::new("command", json!({ "run": ["no-such-tool"], "folder": "/" })));
+        assert_eq!(nowhere.code, "no_such_tool", "even if a folder of the PATH may not be entered");
+    });
 }
 
 #[test]

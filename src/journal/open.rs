@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs;
+use rustix::io::Errno;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
@@ -19,23 +21,24 @@ const KNOWN: usize = MIGRATIONS.len();
 const APPLICATION: i64 = 0x6f70_7363;
 
 pub async fn open(path: &Path, access: Access) -> Result<SqliteConnection, Problem> {
-    match std::fs::metadata(path) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match access {
-            Access::Write => create(path).await?,
-            Access::Read => return Err(Problem::Missing),
-        },
-        Err(error) => return Err(Problem::io(path, error)),
+    let wanted = match access {
+        Access::Write => fs::Access::READ_OK | fs::Access::WRITE_OK,
+        Access::Read => fs::Access::READ_OK,
+    };
+    match fs::access(path, wanted) {
+        Ok(()) => {}
+        Err(Errno::NOENT) if access == Access::Write => create(path).await?,
+        Err(Errno::NOENT) => return Err(Problem::Missing),
+        Err(error) => return Err(Problem::io(path, error.into())),
     }
-    match connect(&options(path, access)).await {
-        Ok(connection) => Ok(connection),
-        Err(Problem::Sql(error)) => match diagnose(path, access) {
-            Some(Problem::ReadOnly) if access == Access::Read && is_settled(path) => {
-                connect(&options(path, access).immutable(true)).await
-            }
-            plain => Err(plain.unwrap_or(Problem::Sql(error))),
-        },
-        Err(problem) => Err(problem),
+    let opened = connect(&options(path, access)).await;
+    let Err(Problem::Sql(_) | Problem::ReadOnly) = opened else { return opened };
+    // Even a reader keeps an index beside the file, unless it may take the file as unchanging.
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    match fs::access(folder, fs::Access::WRITE_OK | fs::Access::EXEC_OK) {
+        Ok(()) => opened,
+        Err(_) if access == Access::Read && is_settled(path) => connect(&options(path, access).immutable(true)).await,
+        Err(error) => Err(Problem::io(folder, error.into())),
     }
 }
 
@@ -104,21 +107,6 @@ async fn create(path: &Path) -> Result<(), Problem> {
     match moved {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(Problem::io(path, error)),
         Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// Why SQLite cannot open the file, if the system sees a reason.
-fn diagnose(path: &Path, access: Access) -> Option<Problem> {
-    let open = OpenOptions::new().read(true).write(access == Access::Write).open(path);
-    if let Err(error) = open {
-        return Some(Problem::io(path, error));
-    }
-    // Even a reader keeps an index beside the file.
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK) {
-        Err(rustix::io::Errno::ACCESS) if access == Access::Write => Some(Problem::Permission(folder.to_owned())),
-        Err(_) => Some(Problem::ReadOnly),
-        Ok(()) => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A hurt file, a newer format, a full or read-only disk.
 
-use std::os::unix::fs::FileExt;
+use std::fs::Permissions;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use opsctl::model::event::{Event, EventKind};
 use opsctl::model::outcome::{Exit, Outcome};
 use tempfile::TempDir;
 
-use super::{Book, block_on, minute, new_run, run_of, verify};
+use super::{Book, as_nobody, block_on, minute, new_run, run_of, verify};
 
 /// A small file system in memory, gone at the end.
 struct Mount(TempDir);
@@ -162,4 +163,34 @@ fn a_journal_opened_for_reading_refuses_to_record() {
     };
     let error = block_on(journal.append(run, &[event])).expect_err("read-only");
     assert!(matches!(error.problem, Problem::ReadOnly), "{error}");
+}
+
+#[test]
+fn without_permission_a_journal_is_refused_and_a_readable_one_can_still_be_read() {
+    let (book, _) = Book::of_three_runs();
+    for path in book.path().ancestors().skip(1).take(3) {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("a mode");
+    }
+    let readable = book.path().with_file_name("readable.db");
+    std::fs::copy(book.path(), &readable).expect("copied");
+    std::fs::set_permissions(&readable, Permissions::from_mode(0o644)).expect("a mode");
+
+    let test = "journal::trouble::without_permission_a_journal_is_refused_and_a_readable_one_can_still_be_read";
+    as_nobody(test, book.path().parent().expect("a folder"), |folder| {
+        let refused = |name: &str, access| {
+            let path = folder.join(name);
+            block_on(Journal::open(&path, access)).expect_err("no permission").problem
+        };
+        let (own, readable) = (folder.join("journal.db"), folder.join("readable.db"));
+        for (access, name, place) in [
+            (Access::Read, "journal.db", own.as_path()),
+            (Access::Write, "journal.db", own.as_path()),
+            (Access::Write, "readable.db", readable.as_path()),
+            (Access::Write, "new.db", folder),
+        ] {
+            let problem = refused(name, access);
+            assert!(matches!(&problem, Problem::Permission(path) if path == place), "{access:?} {name}: {problem}");
+        }
+        assert_eq!(verify(&readable).expect("whole").runs, 3);
+    });
 }

@@ -1,7 +1,7 @@
 //! Starting a process, as another user if that is wanted, and saying plainly why it cannot be started.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::geteuid;
@@ -28,34 +28,44 @@ pub fn start(mut command: Command, program: &str, user: Option<&str>) -> Result<
 }
 
 fn explain(error: &io::Error, program: &str, folder: Option<&Path>, user: Option<&str>) -> ProbeError {
-    let is_path = program.contains('/');
-    let file = folder.unwrap_or(Path::new("/")).join(program);
-    match (error.kind(), user) {
-        (io::ErrorKind::NotFound, _) if is_path && file.exists() => ProbeError::new(
-            "no_such_tool",
-            format!("the interpreter that the first line of {program} names is missing"),
-        )
-        .help("install it, or correct the first line"),
-        (io::ErrorKind::NotFound, _) if is_path => {
-            ProbeError::new("no_such_tool", format!("there is no program {}", file.display()))
+    let who = user.map(|user| format!(" as user {user}")).unwrap_or_default();
+    if error.raw_os_error() == NOT_PERMITTED {
+        return ProbeError::new("permission", format!("no permission to run `{program}`{who}"))
+            .help("run opsctl as root, or leave out `user`");
+    }
+    // A folder of the PATH that may not be entered makes the system say "permission denied" for what is nowhere.
+    let is_there = place_of(program, folder).is_some();
+    match error.kind() {
+        io::ErrorKind::NotFound if is_there => {
+            let message = format!("the interpreter that the first line of {program} names is missing");
+            ProbeError::new("no_such_tool", message).help("install it, or correct the first line")
+        }
+        io::ErrorKind::NotFound if program.contains('/') => {
+            ProbeError::new("no_such_tool", format!("there is no program {program}"))
                 .help("correct the path, or install the program")
         }
-        (io::ErrorKind::NotFound, _) => {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied if !is_there && !program.contains('/') => {
             ProbeError::new("no_such_tool", format!("there is no program `{program}` on the PATH"))
                 .help("install it, or write its whole path")
         }
-        (io::ErrorKind::PermissionDenied, Some(user)) if error.raw_os_error() == NOT_PERMITTED => {
-            ProbeError::new("permission", format!("no permission to run `{program}` as user {user}"))
-                .help("run opsctl as root, or leave out `user`")
-        }
-        (io::ErrorKind::PermissionDenied, user) => {
-            let who = user.map(|user| format!(" as user {user}")).unwrap_or_default();
+        io::ErrorKind::PermissionDenied => {
             let place = folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default();
             ProbeError::new("permission", format!("no permission to run `{program}`{who}{place}"))
                 .help("make the file executable (`chmod +x`), and its folder and the step's `folder` accessible")
         }
         _ => ProbeError::new("io", format!("cannot start `{program}`: {error}")),
     }
+}
+
+/// Where the system looks for `program`: beside `folder` if it has a slash, else on the PATH.
+fn place_of(program: &str, folder: Option<&Path>) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates: Vec<PathBuf> = if program.contains('/') {
+        vec![folder.unwrap_or(Path::new("/")).join(program)]
+    } else {
+        std::env::split_paths(&path).map(|folder| folder.join(program)).collect()
+    };
+    candidates.into_iter().find(|candidate| candidate.is_file())
 }
 
 /// EPERM: the system refuses the change of user, whereas EACCES is about a file.
