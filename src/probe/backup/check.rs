@@ -96,6 +96,9 @@ fn read(path: &Path, wanted: &[String], depth: Depth, bound: &Bound) -> Result<F
     if let Some(trouble) = content.trouble.clone().filter(|_| found.troubles.is_empty()) {
         found.troubles.push(trouble);
     }
+    if content.size == 0 && found.troubles.is_empty() {
+        found.troubles.push("has no content (0 bytes when unpacked)".to_owned());
+    }
     if compression == Compression::None && content.kind == Kind::Other {
         found.doubt = Some("has content of no kind that can be checked".to_owned());
     }
