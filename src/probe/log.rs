@@ -99,6 +99,7 @@ pub static KIND: Kind = Kind {
         ),
     ],
     example: include_str!("../../examples/probes/log.yaml"),
+    limit: std::time::Duration::from_mins(2),
     build: |inputs| Ok(Box::new(Log::new(inputs)?)),
 };
 
