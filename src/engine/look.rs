@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Place, Planned, Settings, judge};
 use crate::model::event::{EventKind, StepResult, SubjectResult};
-use crate::model::fact::{Observation, Subject};
+use crate::model::fact::{ANSWERS, Observation, Subject};
 use crate::model::outcome::{Outcome, Skip};
 use crate::model::value::Value;
 use crate::probe::{Context, Database, Kind, Probe, ProbeError};
@@ -288,7 +288,7 @@ fn out_of_time(looks: &[Made], limit: Duration) -> Attempt {
         return Attempt::Unseen(ProbeError::new("time_limit", format!("took longer than {shown}")).help(LIMIT_HELP));
     };
     let target = made.probe.target();
-    match made.kind.facts.iter().find(|spec| spec.implied == Some(&[])) {
+    match made.kind.facts.iter().find(|spec| spec.name == ANSWERS) {
         Some(spec) => {
             let mut subject = Subject::new(target).with(spec.name, Value::Bool(false));
             subject.note(format!("no answer within {shown}"));

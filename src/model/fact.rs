@@ -59,6 +59,9 @@ impl FactType {
     }
 }
 
+/// The implied fact of kinds that ask a server: an answer came. The engine sets it to false when none came in time.
+pub const ANSWERS: &str = "answers";
+
 /// One fact that a probe kind can report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FactSpec {
