@@ -10,6 +10,7 @@ use crate::model::expectation::{Baseline, Check, Expectation, Level, Reading};
 use crate::model::fact::Subject;
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Outcome, Skip, Verdict};
+use crate::model::value::Value;
 use crate::procedure::document::{Criterion, Procedure, Proof, Step, belongs_to};
 use crate::procedure::site::Waiver;
 
@@ -43,7 +44,22 @@ pub fn subject(step: &Step, seen: Subject, past: &dyn Baseline) -> SubjectResult
         (Level::Prefer, Some(false) | None) => Outcome::Warned,
     });
     let outcome = if seen.error.is_some() { Outcome::Errored } else { judged.max().unwrap_or(Outcome::Passed) };
-    SubjectResult { name: seen.name, outcome, error: seen.error, notes: seen.notes, facts: seen.facts, checks }
+    let mut facts = seen.facts;
+    facts.values_mut().for_each(cap);
+    SubjectResult { name: seen.name, outcome, error: seen.error, notes: seen.notes, facts, checks }
+}
+
+/// The longest text that a record keeps of one fact; a page or an output is judged whole, but not kept whole.
+const MOST_TEXT: usize = 4096;
+
+fn cap(value: &mut Value) {
+    if let Value::Text(text) = value
+        && text.len() > MOST_TEXT
+    {
+        let all = text.len();
+        text.truncate(text.floor_char_boundary(MOST_TEXT));
+        text.push_str(&format!("... ({all} bytes)"));
+    }
 }
 
 /// What is only implied says nothing when it holds; when it does not, facts that are missing because of it add nothing.

@@ -29,7 +29,7 @@ pub struct Looker {
 }
 
 /// A look that ends by itself at its limit may need this long to say how far it came.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_millis(1500);
 
 impl Looker {
     pub fn new(settings: &Settings, stop: CancellationToken) -> Self {
