@@ -92,6 +92,18 @@ pub struct Content {
     pub trouble: Option<String>,
 }
 
+impl Content {
+    /// With the tables that another program listed.
+    #[must_use]
+    pub fn with_tables(mut self, tables: Vec<String>, wanted: &[String]) -> Self {
+        self.missing = wanted.iter().filter(|wanted| !tables.contains(wanted)).cloned().collect();
+        self.table_count = tables.len() as u64;
+        self.tables = tables;
+        self.tables.truncate(MOST_TABLES);
+        self
+    }
+}
+
 /// Fed with the whole content block by block.
 pub struct Scanner {
     head: Vec<u8>,
