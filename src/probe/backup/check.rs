@@ -58,17 +58,17 @@ pub async fn look(
     let (file, tables, until) = (path.to_path_buf(), wanted.to_vec(), bound.clone());
     let mut found = cx.blocking(move || read(&file, &tables, depth, &until)).await?;
     let plain = found.compression == Some(Compression::None);
-    match found.kind.filter(|_| found.troubles.is_empty()) {
-        Some(Kind::PostgresqlCustom) if plain => restore(path, wanted, bound, &mut found).await?,
-        Some(Kind::PostgresqlCustom) => {
+    if found.kind == Some(Kind::PostgresqlCustom) && found.troubles.is_empty() {
+        if plain {
+            restore(path, wanted, bound, &mut found).await?;
+        } else {
             found.doubt = Some("is an archive of PostgreSQL inside another compression, which was not read".to_owned());
         }
-        Some(Kind::SqliteDatabase) if plain => {
-            let (tables, end) = sqlite::read(path, bound).await?;
-            found.content = found.content.map(|content| content.with_tables(tables, wanted));
-            found.end(end);
-        }
-        _ => {}
+    }
+    if found.kind == Some(Kind::SqliteDatabase) && found.troubles.is_empty() && plain {
+        let (tables, end) = sqlite::read(path, bound).await?;
+        found.content = found.content.map(|content| content.with_tables(tables, wanted));
+        found.end(end);
     }
     if depth == Depth::Head {
         subject.facts.extend(found.compression.map(|found| ("compression".to_owned(), Value::text(found.word()))));
