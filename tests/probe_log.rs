@@ -1,4 +1,6 @@
 //! The log probe, on real files.
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail with it")]
+#![expect(clippy::format_collect, reason = "short, and fast enough for a test")]
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -58,7 +60,7 @@ fn now() -> DateTime<Utc> {
 
 fn look(path: &Path, mut inputs: Json) -> Look {
     inputs["file"] = json!(path);
-    Look::new("log", inputs).now(now()).limit(Duration::from_secs(300))
+    Look::new("log", inputs).now(now()).limit(Duration::from_mins(5))
 }
 
 fn count(subject: &Subject, fact: &str) -> i64 {
@@ -83,8 +85,8 @@ fn error(subject: &Subject) -> &str {
     subject.error.as_deref().expect("an error")
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -205,7 +207,7 @@ fn a_pipe_is_an_error_and_nobody_waits_for_its_writer() {
 #[test]
 fn a_file_that_may_not_be_read_is_an_error() {
     let logs = Logs::new().with("secret.log", "an error\n");
-    fs::set_permissions(logs.path("secret.log"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(logs.path("secret.log"), fs::Permissions::from_mode(0o000)).unwrap();
     let subject = logs.subject("secret.log", json!({"match": "error"}));
     if rustix::process::geteuid().is_root() {
         assert_eq!(matches(&subject), 1, "root may read everything");
@@ -294,6 +296,12 @@ fn a_log_that_was_just_rotated_is_still_one_log() {
     let subject = logs.subject("app.log", json!({"since": "24h", "match": "error"}));
     assert_eq!(matches(&subject), 1);
     assert_eq!(subject.facts["newest_age"], Value::duration(HOUR));
+}
+
+#[test]
+fn a_quiet_day_that_was_rotated_and_packed_has_no_matches() {
+    let logs = Logs::new().with("app.log", "").with("app.log.1.gz", gzip(""));
+    assert_eq!(matches(&logs.subject("app.log", json!({"since": "24h", "match": "error"}))), 0);
 }
 
 #[test]
@@ -424,7 +432,7 @@ fn a_line_of_64_mebibytes_is_searched_to_its_end() {
     let mut file = File::create(logs.path("app.log")).unwrap();
     file.write_all(b"2026-11-21 12:00:00 a\n2026-11-21 12:00:01 start ").unwrap();
     for _ in 0..64 {
-        file.write_all(&[b'x'; 1 << 20]).unwrap();
+        file.write_all(&vec![b'x'; 1 << 20]).unwrap();
     }
     file.write_all(b" error\n2026-11-21 12:00:02 b").unwrap();
     for inputs in [json!({"match": "error"}), json!({"match": "error", "since": "24h"})] {
@@ -512,7 +520,7 @@ fn a_year_that_begins_between_lines_without_year_is_seen() {
         .now("2027-01-01T00:00:00Z".parse().unwrap())
         .subject();
     assert_eq!(matches(&subject), 2);
-    assert_eq!(subject.facts["newest_age"], Value::duration(Duration::from_secs(59 * 60)));
+    assert_eq!(subject.facts["newest_age"], Value::duration(Duration::from_mins(59)));
 }
 
 #[test]

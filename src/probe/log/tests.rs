@@ -1,6 +1,7 @@
 //! The fast scans must count what a simple reading line by line counts.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::{Duration, Instant as Moment};
 
 use proptest::prelude::*;
@@ -163,7 +164,7 @@ proptest! {
         for (step, more) in steps {
             time += step;
             starts.push((time, text.len() as u64));
-            text += &format!("{time} {}\n", "x".repeat(more * 200));
+            writeln!(text, "{time} {}", "x".repeat(more * 200)).unwrap();
             text.push_str(&"  trace\n".repeat(more));
         }
         let since = (begin + at) * 1_000_000;
