@@ -118,6 +118,7 @@ fn patterns() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
         vec![r"\s+a"],
         vec!["(?s)a.*error"],
         vec![r"\Aa", r"b\z"],
+        vec!["(?i-m)^A|error$"],
         vec![""],
     ]);
     let unwanted = prop::sample::select(vec![vec![], vec!["0 errors"], vec!["b", "^ "]]);
