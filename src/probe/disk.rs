@@ -56,11 +56,7 @@ pub static KIND: Kind = Kind {
             FactType::Percent,
             "how many more files fit, 100 % less `IUse%` of `df`; missing where there is no such limit, as on btrfs",
         ),
-        FactSpec::new(
-            "read_only",
-            FactType::Bool,
-            "mounted read-only, or made so by the kernel after an error",
-        ),
+        FactSpec::new("read_only", FactType::Bool, "mounted read-only, or made so by the kernel after an error"),
         FactSpec::new(
             "mounted",
             FactType::Bool,

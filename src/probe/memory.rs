@@ -47,9 +47,8 @@ impl Probe for Memory {
             let mut subject = describe(&text)
                 .ok_or_else(|| ProbeError::new("bad_answer", format!("{MEMINFO} has no line `MemTotal`")))?;
             let own = fs::read_to_string("/proc/self/cgroup").ok();
-            let limit = own.as_deref().and_then(own_group).and_then(|group| {
-                tightest_limit(Path::new("/sys/fs/cgroup"), group)
-            });
+            let limit =
+                own.as_deref().and_then(own_group).and_then(|group| tightest_limit(Path::new("/sys/fs/cgroup"), group));
             note_limit(&mut subject, limit);
             Ok(subject.into())
         }))
@@ -108,7 +107,8 @@ fn note_limit(subject: &mut Subject, limit: Option<u64>) {
 mod tests {
     use super::*;
 
-    const WITHOUT_SWAP: &str = "MemTotal:  1000 kB\nMemFree:  100 kB\nMemAvailable:  250 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n";
+    const WITHOUT_SWAP: &str =
+        "MemTotal:  1000 kB\nMemFree:  100 kB\nMemAvailable:  250 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n";
 
     #[test]
     fn a_machine_without_swap_has_no_used_swap() {

@@ -68,8 +68,7 @@ const PSEUDO: &[&str] = &[
 ];
 
 /// Images: full by nature.
-const IMAGES: &[&str] =
-    &["cramfs", "erofs", "fuse.snapfuse", "fuse.squashfuse", "iso9660", "romfs", "squashfs", "udf"];
+const IMAGES: &[&str] = &["cramfs", "erofs", "fuse.snapfuse", "fuse.squashfuse", "iso9660", "romfs", "squashfs", "udf"];
 
 /// Answered by another machine or another process, which may never answer.
 const REMOTE: &[&str] = &[

@@ -13,10 +13,7 @@ const MAX_LINKS: usize = 40;
 /// A path with its links followed as far as that is safe.
 #[derive(Debug)]
 pub enum Place<'t> {
-    At {
-        path: PathBuf,
-        mount: &'t Mount,
-    },
+    At { path: PathBuf, mount: &'t Mount },
     Absent,
     Unseen(String),
 }
