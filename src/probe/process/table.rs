@@ -261,7 +261,7 @@ fn uptime() -> Result<Duration, ProbeError> {
         .ok_or_else(|| ProbeError::new("bad_answer", format!("/proc/uptime holds `{}`", text.trim())))
 }
 
-/// `4711 (the name) S 1 ...`: see proc_pid_stat(5). The name may hold spaces and brackets.
+/// `4711 (the name) S 1 ...`: see `proc_pid_stat(5)`. The name may hold spaces and brackets.
 fn parse_stat(text: &str) -> Option<Process> {
     const KERNEL_THREAD: u64 = 0x0020_0000;
     let (pid, rest) = text.split_once(" (")?;
