@@ -221,6 +221,7 @@ impl Task {
             .collect();
         result.evidence = observation.evidence;
         (result.outcome, result.reason) = judge::step(&result.subjects);
+        result.skip = (result.outcome == Outcome::Skipped).then_some(Skip::Condition);
     }
 
     fn today(&self) -> chrono::NaiveDate {
