@@ -10,6 +10,8 @@ use super::fact::{Evidence, Facts};
 use super::id::{ProcedureId, RunId, StepId};
 use super::outcome::{Exit, Outcome, Skip, Verdict};
 
+mod mask;
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// From 1, without gaps, within the run.

@@ -148,7 +148,7 @@ fn judge(condition: &Condition, value: &Value, earlier: &[Reading], now: DateTim
                 if then.value.amount() == 0.0 {
                     return plain(Truth::Unknown("the earlier value is 0, so a change has no percentage".to_owned()));
                 }
-                change = change / then.value.amount() * 100.0;
+                change = change / then.value.amount().abs() * 100.0;
             } else if by.dimension() != number.dimension() {
                 return plain(not_a_number(value));
             }
@@ -245,21 +245,29 @@ fn with_text(value: &Value, holds: impl Fn(&str) -> bool) -> Truth {
     match value {
         Value::Text(text) => holds(text).into(),
         Value::List(_) => Truth::Unknown("a list is not one text; use `contains`".to_owned()),
-        Value::Bool(_) | Value::Integer(_) | Value::Number(_) | Value::Share { .. } => holds(&value.to_string()).into(),
+        Value::Bool(_) | Value::Integer(_) | Value::Number(_) | Value::Share { .. } => holds(&written(value)).into(),
     }
 }
 
 fn with_texts(value: &Value, holds: impl Fn(&str) -> bool, item_holds: impl Fn(&String) -> bool) -> Truth {
     match value {
-        Value::List(items) => items.iter().any(|item| item_holds(&item.to_string())).into(),
+        Value::List(items) => items.iter().any(|item| item_holds(&written(item))).into(),
         Value::Bool(_) | Value::Integer(_) | Value::Number(_) | Value::Share { .. } | Value::Text(_) => {
             with_text(value, holds)
         }
     }
 }
 
+/// The value as a text, with all digits of a number.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Number(quantity) => quantity.to_string(),
+        Value::Bool(_) | Value::Integer(_) | Value::Share { .. } | Value::Text(_) | Value::List(_) => value.to_string(),
+    }
+}
+
 fn same(reading: &Reading, number: Quantity) -> bool {
-    reading.value.dimension() == number.dimension()
+    reading.value.dimension() == number.dimension() && reading.value.amount().is_finite()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds between two dates")]
