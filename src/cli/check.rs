@@ -88,7 +88,7 @@ pub fn run(procedures: Vec<Procedure>, request: Request, globals: &Globals, site
         .into_iter()
         .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
         .collect();
-    let listeners = Listeners::open(&request, globals.style(site.timezone))?;
+    let listeners = Listeners::open(&request, globals, site.timezone)?;
     let journal = settings::journal_path(&site)?;
     block_on(supervise(planned, request, globals.typed.clone(), site, journal, listeners))?
 }
@@ -234,9 +234,9 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn open(request: &Request, style: Style) -> Result<Self, Failure> {
-        let terminal = io::stdout().is_terminal();
-        let format = request.format.unwrap_or(if terminal { Format::Human } else { Format::Plain });
+    fn open(request: &Request, globals: &Globals, timezone: chrono_tz::Tz) -> Result<Self, Failure> {
+        let style = globals.style(timezone);
+        let format = request.format.unwrap_or_else(|| globals.default_format());
         let mut files = Vec::new();
         for (format, path) in &request.reports {
             let file = File::create(path).map_err(|error| {

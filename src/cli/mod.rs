@@ -45,7 +45,7 @@ fn run(args: &[OsString], globals: &Globals) -> Done {
         return Ok(Exit::Ok);
     }
     if first.is_some_and(tree::is_builtin) && !(first == Some("completions") || first == Some("man")) {
-        let matches = match parse(tree::builtin_only(), args) {
+        let matches = match parse(tree::builtin_only(globals), args) {
             Ok(matches) => matches,
             Err(exit) => return Ok(exit),
         };

@@ -18,13 +18,13 @@ pub fn is_builtin(name: &str) -> bool {
 }
 
 /// The commands that need no procedures: quick, and there even when the site file is broken.
-pub fn builtin_only() -> Command {
-    root().subcommands(builtins())
+pub fn builtin_only(globals: &Globals) -> Command {
+    root(globals).subcommands(builtins())
 }
 
 /// All commands.
 pub fn whole(library: &Library, globals: &Globals, site: &Site) -> Command {
-    let mut command = root();
+    let mut command = root(globals);
     for (group, ids) in library.groups() {
         if BUILTIN.contains(&group) {
             continue;
@@ -34,8 +34,9 @@ pub fn whole(library: &Library, globals: &Globals, site: &Site) -> Command {
     command.subcommands(builtins())
 }
 
-fn root() -> Command {
+fn root(globals: &Globals) -> Command {
     Command::new("opsctl")
+        .color(globals.colour_choice())
         .version(env!("CARGO_PKG_VERSION"))
         .about("Operations procedures as checklists that run: look, judge, record")
         .long_about(
@@ -153,7 +154,7 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
         || (globals.command.as_deref() == Some("help") && globals.subcommand.as_deref() == Some(group));
     let help = globals.wants_help && asked;
     let mut command = Command::new(group.to_owned())
-        .about(format!("{} {}", ids.len(), if ids.len() == 1 { "procedure" } else { "procedures" }))
+        .about(ids.iter().map(|id| id.name()).collect::<Vec<_>>().join(", "))
         .subcommand(
             run_args(Command::new("check"))
                 .about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
@@ -163,11 +164,11 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
         sub = sub.arg(Arg::new("check").long("check").action(ArgAction::SetTrue).help("Look only"));
         if help {
             sub = sub.about(library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned()));
-            if let Ok(procedures) = library.load([*id], site)
-                && let [procedure] = procedures.as_slice()
-            {
-                sub = sub.after_help(details(procedure));
-            }
+            sub = sub.after_help(match library.load([*id], site).as_deref() {
+                Ok([procedure]) => details(procedure),
+                Ok(_) => String::new(),
+                Err(problems) => problems.render(false) + "It does not run like this.",
+            });
         }
         command = command.subcommand(sub);
     }

@@ -130,6 +130,16 @@ pub struct SubjectResult {
     pub checks: Vec<Check>,
 }
 
+impl SubjectResult {
+    /// The error without the subject's name, with which many begin.
+    #[must_use]
+    pub fn error_alone(&self) -> Option<&str> {
+        let error = self.error.as_deref()?;
+        let rest = error.strip_prefix(self.name.as_str()).filter(|rest| rest.starts_with([' ', ':', ',']));
+        Some(rest.map_or(error, |rest| rest.trim_start_matches([' ', ':', ','])))
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ProcedureResult {
     pub procedure: ProcedureId,

@@ -1,10 +1,12 @@
 //! The only judge: a pure function from what was seen, what is expected and what was before to a check.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, Direction, Earlier, Literal};
-use super::fact::Subject;
+use super::fact::{ANSWERS, Subject};
 use super::unit::{Dimension, Quantity};
 use super::value::Value;
 
@@ -38,6 +40,27 @@ pub struct Check {
     /// Why it could not be told, or what the limit came to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// Of a page or an output that is not as expected, this much is quoted.
+const QUOTED: usize = 80;
+
+/// `free 3.8 % (1.9 GiB), expected above 20 %`; what is known of the cause in place of the wish where that is plain.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fact, expected, .. } = self;
+        let actual = self.actual.as_deref().map_or_else(|| "not seen".to_owned(), |seen| shortened(seen, QUOTED));
+        let wish = match self.level {
+            Level::Expect => "expected",
+            Level::Prefer => "preferred",
+        };
+        match &self.note {
+            Some(cause) if actual == "false" && fact == ANSWERS => write!(f, "does not answer: {cause}"),
+            Some(cause) if actual == "false" => write!(f, "{fact} false: {cause}"),
+            Some(note) if self.actual.is_some() => write!(f, "{fact} {actual}, {wish} {expected} ({note})"),
+            Some(_) | None => write!(f, "{fact} {actual}, {wish} {expected}"),
+        }
+    }
 }
 
 /// An earlier value of a fact.
