@@ -153,9 +153,8 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
     let asked = globals.command.as_deref() == Some(group)
         || (globals.command.as_deref() == Some("help") && globals.subcommand.as_deref() == Some(group));
     let help = globals.wants_help && asked;
-    let mut command = Command::new(group.to_owned())
-        .about(ids.iter().map(|id| id.name()).collect::<Vec<_>>().join(", "))
-        .subcommand(
+    let mut command =
+        Command::new(group.to_owned()).about(ids.iter().map(|id| id.name()).collect::<Vec<_>>().join(", ")).subcommand(
             run_args(Command::new("check"))
                 .about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
         );

@@ -115,7 +115,9 @@ fn details(page: &Page, plan: &StepPlan, result: &StepResult, subjects: &[&Subje
     }
     let notes: Vec<_> = subjects
         .iter()
-        .flat_map(|subject| subject.notes.iter().filter(|note| !is_cause(note, subject)).map(|note| (&subject.name, note)))
+        .flat_map(|subject| {
+            subject.notes.iter().filter(|note| !is_cause(note, subject)).map(|note| (&subject.name, note))
+        })
         .collect();
     for (name, note) in notes.iter().take(MOST_NOTES) {
         let note = if subjects.len() > 1 { &format!("{name}: {note}") } else { *note };
