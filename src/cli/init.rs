@@ -1,6 +1,7 @@
 //! `opsctl init`: a site file for this machine from what is found on it. It only looks; nothing but its own files is
 //! written.
 
+use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,7 +43,7 @@ const DEFAULT: &str = "opsctl.yaml";
 const PROCEDURE: &str = "procedures/daily/services.yaml";
 
 /// How long a web server or a disk may take to answer.
-const LIMIT: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_secs(5);
 
 pub fn run(matches: &ArgMatches) -> Done {
     let output = matches.get_one::<String>("output").map_or(DEFAULT, String::as_str);
@@ -77,6 +78,7 @@ fn here() -> Machine {
         listeners: listeners::read(&root),
         processes: listeners::processes(&root),
         ask,
+        undated_logs,
         root,
     }
 }
@@ -136,6 +138,20 @@ fn ask(url: &str) -> Option<Answer> {
         Value::Integer(status) => Some(Answer { status: u16::try_from(*status).ok()? }),
         _ => None,
     }
+}
+
+/// Why logs cannot be searched by time. The shortest window suffices to see that, however large they are.
+fn undated_logs(names: &[String]) -> HashMap<String, String> {
+    if names.is_empty() {
+        return HashMap::new();
+    }
+    let inputs = Inputs(IndexMap::from([
+        ("file", Input::Paths(names.iter().map(PathBuf::from).collect())),
+        ("since", Input::Duration(Duration::from_secs(1))),
+        ("rotated", Input::Bool(false)),
+    ]));
+    let subjects = look("log", &inputs).into_iter().flat_map(|seen| seen.subjects);
+    subjects.filter_map(|subject| Some((subject.name, subject.error?))).collect()
 }
 
 /// The mount points of the real file systems.

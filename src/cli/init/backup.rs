@@ -62,7 +62,7 @@ pub fn detect(machine: &Machine) -> Findings {
 
 /// The folders whose names say that they hold backups.
 fn folders(machine: &Machine, closed: &mut BTreeSet<PathBuf>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+    let (mut found, mut real): (Vec<PathBuf>, Vec<PathBuf>) = (Vec::new(), Vec::new());
     for place in PLACES {
         let parents = match place.strip_suffix("/*") {
             Some(above) => subfolders(&machine.root.join(above), &mut BTreeSet::new()),
@@ -72,7 +72,14 @@ fn folders(machine: &Machine, closed: &mut BTreeSet<PathBuf>) -> Vec<PathBuf> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
             name.contains("backup") || NAMES.contains(&name.as_str())
         });
-        found.extend(named);
+        for folder in named {
+            // Two places may lead to one folder, and one may lie in another.
+            let target = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
+            if !real.iter().any(|known| target.starts_with(known)) {
+                real.push(target);
+                found.push(folder);
+            }
+        }
     }
     found
 }
@@ -308,6 +315,15 @@ mod tests {
                 "/var/backups/once-%Y%m%d.sql: only one file is named like this, so it is not checked",
             ]
         );
+    }
+
+    #[test]
+    fn a_folder_with_two_names_is_found_once() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &["home/backup/dumps/a-20261119.sql", "home/backup/dumps/a-20261120.sql"]);
+        std::os::unix::fs::symlink("home/backup", folder.path().join("backups")).unwrap();
+        let found = detect(&machine(folder.path())).found;
+        assert_eq!(found, ["/backups/dumps/a-%Y%m%d.sql: 2 files, the newest of 2026-11-20"]);
     }
 
     #[test]

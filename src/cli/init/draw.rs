@@ -33,7 +33,7 @@ pub fn site(name: &str, timezone: chrono_tz::Tz, survey: &Survey, starter: Start
     );
     let vars: Vec<_> = survey.iter().flat_map(|(_, findings)| &findings.vars).collect();
     if !vars.is_empty() {
-        text.push_str("\n# What the procedures call {{ name }}.\nvars:\n");
+        text.push_str("\n# Values for `{{ name }}` in the procedures.\nvars:\n");
     }
     for var in vars {
         writeln!(text, "  # {}\n  {}: {}", var.about, var.name, var.value).ok();
@@ -136,4 +136,65 @@ pub fn summary(name: &str, survey: &Survey, disks: &[String], written: &[&Path],
         if site_file == Path::new(super::DEFAULT) { String::new() } else { format!(" --site {}", site_file.display()) };
     writeln!(text, "\nNext:\n  opsctl{option} lint\n  opsctl{option} daily check").ok();
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::survey::{self, tests::machine, tests::write};
+    use super::super::web::Answer;
+    use super::*;
+    use crate::cli::init::listeners::Listener;
+    use crate::procedure::library::Library;
+    use crate::procedure::site::Site;
+    use crate::procedure::template::Vars;
+
+    #[test]
+    fn what_is_found_under_any_name_makes_valid_files() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = r#"srv/it's a "backup": #1 - żółw"#;
+        let files = ["db %d-20261119.sql.gz", "db %d-20261120.sql.gz", "'x'-20261119.tar", "'x'-20261120.tar"];
+        write(root.path(), &files.map(|file| format!("{folder}/{file}")).each_ref().map(String::as_str));
+        write(root.path(), &["var/log/nginx/- \"a\": 'b' #c error.log", "var/log/django.log", "var/log/mysqld.log"]);
+        let mut here = machine(root.path());
+        let any = std::net::Ipv4Addr::UNSPECIFIED.into();
+        here.listeners = vec![
+            Listener { address: any, port: 80, owner: Some("a: \"b\" #c".to_owned()) },
+            Listener { address: any, port: 443, owner: None },
+            Listener { address: any, port: 3306, owner: None },
+        ];
+        here.processes = ["nginx", "php-fpm8.3"].map(str::to_owned).into();
+        here.ask = |url| Some(Answer { status: if url.starts_with("https:") { 404 } else { 200 } });
+        let survey = survey::take(here);
+
+        let site_folder = tempfile::tempdir().unwrap();
+        write(site_folder.path(), &[PROCEDURE]);
+        let site_file = site_folder.path().join("opsctl.yaml");
+        std::fs::write(&site_file, site("a \"host\": #1", chrono_tz::UTC, &survey, Starter::Beside)).unwrap();
+        std::fs::write(site_folder.path().join(PROCEDURE), procedure(&survey).unwrap()).unwrap();
+
+        let site = Site::read(&site_file).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+        assert_eq!(site.name, "a \"host\": #1");
+        let library = Library::open(&site, &Vars::new()).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+        let procedures = library.load(library.ids(), &site).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
+        let services = procedures.iter().find(|procedure| procedure.id.name() == "services").expect("the starter");
+        let ids: Vec<_> = services.steps.iter().map(|step| step.id.as_str()).collect();
+        let expected = [
+            "web-80",
+            "web-443",
+            "servers-run",
+            "web-errors",
+            "database-errors",
+            "application-errors",
+            "backup-it-s-a-1-w",
+            "backup-it-s-a-1-w-2",
+        ];
+        assert_eq!(ids, expected);
+        assert_eq!(services.criteria.len(), 4);
+    }
+
+    #[test]
+    fn a_machine_on_which_nothing_was_found_has_no_starter_procedure() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(procedure(&survey::take(machine(root.path()))), None);
+    }
 }

@@ -5,6 +5,8 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
+use super::survey::is_plain;
+
 /// A TCP socket that takes connections.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listener {
@@ -75,14 +77,15 @@ pub fn processes(root: &Path) -> BTreeSet<String> {
     living(root).into_iter().map(|(_, name)| name).collect()
 }
 
-/// The folder in `/proc` and the name of each process that is not a zombie.
+/// The folder in `/proc` and the name of each process that is not a zombie. A process may give itself any name; one
+/// that could not be written into a file or on a terminal is left out.
 fn living(root: &Path) -> Vec<(PathBuf, String)> {
     let process = |folder: PathBuf| {
         folder.file_name()?.to_str()?.parse::<u32>().ok()?;
         let status = fs::read_to_string(folder.join("status")).ok()?;
         let field = |key: &str| status.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
         let zombie = field("State:").is_some_and(|state| state.starts_with('Z'));
-        Some((folder, field("Name:").filter(|_| !zombie)?))
+        Some((folder, field("Name:").filter(|name| !zombie && is_plain(name))?))
     };
     fs::read_dir(root.join("proc")).into_iter().flatten().flatten().filter_map(|entry| process(entry.path())).collect()
 }
@@ -122,9 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn zombies_do_not_live() {
+    fn zombies_do_not_live_and_names_with_control_characters_are_not_shown() {
         let folder = tempfile::tempdir().unwrap();
-        for (pid, name, state) in [("1", "nginx", "S (sleeping)"), ("2", "redis-server", "Z (zombie)")] {
+        for (pid, name, state) in
+            [("1", "nginx", "S (sleeping)"), ("2", "redis-server", "Z (zombie)"), ("3", "\x1b[31mred", "S")]
+        {
             let process = folder.path().join("proc").join(pid);
             fs::create_dir_all(&process).unwrap();
             fs::write(process.join("status"), format!("Name:\t{name}\nUmask:\t0022\nState:\t{state}\n")).unwrap();

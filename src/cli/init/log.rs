@@ -75,6 +75,9 @@ pub fn detect(machine: &Machine) -> Findings {
         if odd > 0 {
             findings.remarks.push(format!("{}: {odd} with names that are patterns were left out", kind.about));
         }
+        let undated = (machine.undated_logs)(&names);
+        names.retain(|name| !undated.contains_key(name));
+        findings.remarks.extend(undated.into_values());
         if names.len() > MOST {
             findings.remarks.push(format!("{}: {} files; only the first {MOST} are named", kind.about, names.len()));
             names.truncate(MOST);
@@ -202,6 +205,20 @@ mod tests {
         assert_eq!(findings.steps.len(), 3);
         assert_eq!(findings.found.last().unwrap(), "/var/log/syslog, read by `daily host-health`");
         assert_eq!(findings.remarks, [""; 0]);
+    }
+
+    #[test]
+    fn a_log_without_times_is_left_out_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &["var/log/nginx/error.log", "var/log/nginx/shop-error.log"]);
+        let mut here = machine(folder.path());
+        here.undated_logs = |names| {
+            let odd = names.iter().find(|name| name.contains("shop")).cloned();
+            odd.map(|name| (name, "no times".to_owned())).into_iter().collect()
+        };
+        let findings = detect(&here);
+        assert_eq!(findings.found, ["/var/log/nginx/error.log"]);
+        assert_eq!(findings.remarks, ["no times"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is found on a machine, by looking only: one list of detectors, each of which returns findings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -23,6 +23,8 @@ pub struct Machine {
     pub processes: BTreeSet<String>,
     /// Asks a web server on loopback; `None` when it does not speak HTTP.
     pub ask: fn(&str) -> Option<Answer>,
+    /// Looks at logs; tells of those that cannot be searched by time why not, by their names.
+    pub undated_logs: fn(&[String]) -> HashMap<String, String>,
 }
 
 /// What one detector found.
@@ -154,6 +156,7 @@ pub mod tests {
             listeners: Vec::new(),
             processes: BTreeSet::new(),
             ask: |_| None,
+            undated_logs: |_| HashMap::new(),
         }
     }
 

@@ -22,24 +22,36 @@ const PORTS: &[u16] = &[80, 443, 3000, 5000, 8000, 8001, 8008, 8080, 8081, 8443,
 const TLS_PORTS: &[u16] = &[443, 8443];
 
 /// More than this are not a web server with a few sites but something else.
-const MOST: usize = 20;
+const MOST: usize = 100;
+const AT_ONCE: usize = 8;
 
 /// The answer to plain HTTP of a server that wants TLS.
 const BAD_REQUEST: u16 = 400;
 
 pub fn detect(machine: &Machine) -> Findings {
-    let candidates = candidates(machine);
-    let answers: Vec<_> = std::thread::scope(|scope| {
-        let asking: Vec<_> = candidates
-            .iter()
-            .take(MOST)
-            .map(|(port, place)| (port, place, scope.spawn(|| first_answer(machine.ask, *port, &place.hosts))))
-            .collect();
-        asking.into_iter().map(|(port, place, asked)| (port, place, asked.join().ok().flatten())).collect()
-    });
+    let candidates: Vec<_> = candidates(machine).into_iter().collect();
+    let mut answers = Vec::new();
+    for some in candidates[..candidates.len().min(MOST)].chunks(AT_ONCE) {
+        std::thread::scope(|scope| {
+            let asking: Vec<_> = some
+                .iter()
+                .map(|(port, place)| (port, place, scope.spawn(|| first_answer(machine.ask, *port, &place.hosts))))
+                .collect();
+            answers.extend(asking.into_iter().map(|(port, place, asked)| (port, place, asked.join().ok().flatten())));
+        });
+    }
     let mut findings = Findings::default();
     if candidates.len() > MOST {
         findings.remarks.push(format!("more than {MOST} ports of web servers; the others were not asked"));
+    }
+    let nameless: Vec<String> = answers
+        .iter()
+        .filter(|(_, place, answer)| place.owner.is_none() && answer.is_some())
+        .map(|(port, ..)| port.to_string())
+        .collect();
+    if !nameless.is_empty() {
+        let ports = nameless.join(", ");
+        findings.remarks.push(format!("only root can see which program serves port {ports}"));
     }
     for (port, place, answer) in answers {
         match answer {
