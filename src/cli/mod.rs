@@ -5,6 +5,7 @@ mod drill;
 mod explain;
 mod group;
 mod history;
+mod init;
 mod lint;
 mod message;
 mod settings;
@@ -84,6 +85,7 @@ fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
         Some(("show", matches)) => history::show(matches, globals),
         Some(("journal", matches)) => history::journal(matches, globals),
         Some(("drill", matches)) => drill::run(matches, globals),
+        Some(("init", matches)) => init::run(matches),
         _ => Ok(Exit::CouldNotTell),
     }
 }
