@@ -258,6 +258,7 @@ fn parse_at(text: &str, ty: FactType, depth: usize) -> Result<Condition, Conditi
                 numeric(ty, text)?;
                 return Ok(Condition::Relative { relation, percent, of: of? });
             }
+            numeric(ty, text)?;
             return Ok(Condition::Limit(relation, limit(rest, ty)?));
         }
     }
