@@ -5,8 +5,8 @@ mod facts;
 mod procedure;
 mod words;
 
-use super::line::{Line, Paint, cut, harmless, width};
 use super::Style;
+use super::line::{Line, Paint, cut, harmless, width};
 use super::page::Page;
 use crate::model::event::{RunStart, StepResult};
 use crate::model::outcome::{Exit, Outcome, Skip};
