@@ -278,13 +278,13 @@ impl Listeners {
         if let Some(progress) = self.progress {
             progress.finish().ok();
         }
+        let mut written = Ok(());
         for (path, reporter) in self.files {
-            reporter.finish().map_err(|error| {
-                Failure::new(
-                    format!("cannot write the report {}: {error}", path.display()),
-                    "check the space that is left",
-                )
-            })?;
+            let done = reporter.finish().map_err(|error| {
+                let message = format!("cannot write the report {}: {error}", path.display());
+                Failure::new(message, "check the space that is left; `opsctl show last` shows the run again")
+            });
+            written = written.and(done);
         }
         let holds = matches!(outcome, Outcome::Passed | Outcome::Waived | Outcome::Skipped | Outcome::Pending);
         let interrupted = matches!(
@@ -292,11 +292,11 @@ impl Listeners {
             EventKind::RunFinished { exit: Exit::Interrupted | Exit::Terminated | Exit::CouldNotTell, .. }
         );
         if self.quiet && holds && !interrupted {
-            return Ok(());
+            return written;
         }
         match self.main.finish() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(|error| cannot_report(&error)),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_report(&error)),
+            Ok(()) | Err(_) => written,
         }
     }
 }

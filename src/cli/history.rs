@@ -113,9 +113,10 @@ pub fn journal(matches: &ArgMatches, globals: &Globals) -> Done {
         Err(error) => return Err(error.into()),
     };
     let mut text = format!(
-        "the journal is whole: {} events of {} runs\n  file  {}\n  head  {}\n",
+        "the journal is whole: {} events of {} {}\n  file  {}\n  head  {}\n",
         verified.events,
         verified.runs,
+        if verified.runs == 1 { "run" } else { "runs" },
         path.display(),
         verified.head
     );

@@ -163,7 +163,9 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
         sub = sub.arg(Arg::new("check").long("check").action(ArgAction::SetTrue).help("Look only"));
         if help {
             sub = sub.about(library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned()));
-            sub = sub.after_help(match library.load([*id], site).as_deref() {
+            // What it does comes before the options, which are the same everywhere.
+            sub = sub.help_template("{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}");
+            sub = sub.before_help(match library.load([*id], site).as_deref() {
                 Ok([procedure]) => details(procedure),
                 Ok(_) => String::new(),
                 Err(problems) => problems.render(false) + "It does not run like this.",
@@ -215,6 +217,8 @@ fn run_args(command: Command) -> Command {
 }
 
 /// Purpose, budget, criteria and steps, for the help of a procedure.
+///
+/// clap trims it.
 fn details(procedure: &Procedure) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();

@@ -50,7 +50,9 @@ impl Reader {
         let secrets = self.secrets.into_inner();
         if !secrets.is_empty() {
             let starred = Arc::new(self.source.starred(&secrets));
-            problems.iter_mut().for_each(|problem| problem.source = Some(Arc::clone(&starred)));
+            for problem in problems.iter_mut() {
+                problem.source = Some(Arc::clone(&starred));
+            }
         }
         Diagnostics(problems)
     }

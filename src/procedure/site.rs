@@ -298,12 +298,14 @@ fn waivers(reader: &Reader, node: &Node) -> Vec<Waiver> {
 
 fn journal(reader: &Reader, node: &Node, folder: &Path) -> Option<PathBuf> {
     let text = reader.text(node, "`journal`")?;
+    // As people see it in messages: without the `.` of `./journal.db`.
+    let file = |path: &str| folder.join(path).components().collect();
     if let Some(path) = text.strip_prefix("sqlite://") {
-        return Some(folder.join(path));
+        return Some(file(path));
     }
     if text.contains("://") {
         reader.error(&node.span, "the journal cannot be kept there", "", "write `sqlite:///var/lib/opsctl/journal.db`");
         return None;
     }
-    Some(folder.join(text))
+    Some(file(&text))
 }

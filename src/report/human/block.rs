@@ -21,7 +21,9 @@ pub(super) fn write(page: &mut Page, plan: &StepPlan, result: &StepResult, clock
     headlines(page, plan, result, &subjects, clock);
     let mut lines = details(page, plan, result, &subjects);
     let place = Line::default().with(Paint::Dim, &plan.at);
-    let last = lines.pop();
+    // Not beside a line of evidence, and not where lines are copied from a pipe: it would seem to be a part of them.
+    let advised = plan.why.is_some() || result.help.is_some() || plan.next.is_some();
+    let last = if page.width().is_some() && (advised || result.evidence.is_empty()) { lines.pop() } else { None };
     page.lines(lines);
     if !last.is_some_and(|last| page.sided(last, &place)) {
         page.line(label("at").then(place));
