@@ -47,8 +47,9 @@ fn read_bytes(name: &str, content: &[u8]) -> Subject {
 
 fn series(folder: &Path, inputs: Json) -> Look {
     let mut all = json!({ "folder": folder, "name": "backup_%Y%m%d.sql.gz" });
-    let (into, from) = (all.as_object_mut().expect("a mapping"), inputs.as_object().expect("a mapping").clone());
-    into.extend(from);
+    if let (Json::Object(all), Json::Object(more)) = (&mut all, inputs) {
+        all.extend(more);
+    }
     Look::new("backup", all).now(midday())
 }
 
@@ -98,13 +99,8 @@ fn fact<'s>(subject: &'s Subject, name: &str) -> Option<&'s Value> {
     subject.facts.get(name)
 }
 
-fn yes() -> Option<&'static Value> {
-    Some(&Value::Bool(true))
-}
-
-fn no() -> Option<&'static Value> {
-    Some(&Value::Bool(false))
-}
+const YES: Option<&Value> = Some(&Value::Bool(true));
+const NO: Option<&Value> = Some(&Value::Bool(false));
 
 fn text(subject: &Subject, name: &str) -> String {
     fact(subject, name).unwrap_or_else(|| panic!("no {name} in {subject:?}")).to_string()
@@ -135,13 +131,13 @@ fn a_look_whether_it_is_there_does_not_read_it() {
     fs::write(&file, "this is no gzip").unwrap();
     let look = |inputs: Json, asked: &[&str]| Look::new("backup", inputs).asked(asked).subject();
     let unread = look(json!({ "file": file }), &["exists", "size"]);
-    assert_eq!(fact(&unread, "exists"), yes());
+    assert_eq!(fact(&unread, "exists"), YES);
     for name in CONTENT {
         assert_eq!(fact(&unread, name), None, "{name}");
     }
-    assert_eq!(fact(&look(json!({ "file": file }), &["intact"]), "intact"), no());
-    assert_eq!(fact(&look(json!({ "file": file, "integrity": true }), &[]), "intact"), no());
-    assert_eq!(fact(&look(json!({ "file": file, "tables": "customer" }), &[]), "intact"), no());
+    assert_eq!(fact(&look(json!({ "file": file }), &["intact"]), "intact"), NO);
+    assert_eq!(fact(&look(json!({ "file": file, "integrity": true }), &[]), "intact"), NO);
+    assert_eq!(fact(&look(json!({ "file": file, "tables": "customer" }), &[]), "intact"), NO);
     assert_eq!(fact(&look(json!({ "file": file, "integrity": false }), &["intact"]), "intact"), None);
     assert_eq!(text(&look(json!({ "file": file }), &["compression"]), "compression"), "none");
 }
@@ -150,7 +146,7 @@ fn a_look_whether_it_is_there_does_not_read_it() {
 fn a_file_that_is_not_there_is_an_answer() {
     let folder = folder();
     let seen = read(&folder.path().join("gone.sql.gz"));
-    assert_eq!(fact(&seen, "exists"), no());
+    assert_eq!(fact(&seen, "exists"), NO);
     assert_eq!(seen.facts.len(), 1);
     assert_eq!(seen.error, None);
     assert_eq!(seen.notes, ["the file does not exist"]);
@@ -162,9 +158,9 @@ fn a_file_that_was_just_written_may_still_grow() {
     let file = folder.path().join("new.sql.gz");
     fs::write(&file, "x").unwrap();
     let look = || Look::new("backup", json!({ "file": file })).subject();
-    assert_eq!(fact(&look(), "growing"), yes());
+    assert_eq!(fact(&look(), "growing"), YES);
     touch(&file, Utc::now() - Duration::from_hours(1));
-    assert_eq!(fact(&look(), "growing"), no());
+    assert_eq!(fact(&look(), "growing"), NO);
 }
 
 #[test]
@@ -180,5 +176,5 @@ fn a_cancelled_look_and_a_look_out_of_time_say_so_and_judge_nothing() {
 
     let late = Look::new("backup", json!({ "file": file })).asked(&["intact"]).limit(Duration::ZERO).subject();
     assert_eq!(late.error.as_deref(), Some("the backup was not read to its end within the time limit"));
-    assert_eq!((fact(&late, "intact"), fact(&late, "exists")), (None, yes()));
+    assert_eq!((fact(&late, "intact"), fact(&late, "exists")), (None, YES));
 }

@@ -61,7 +61,7 @@ fn exit_status_output_and_time_are_facts() {
     assert_eq!(text(&subject, "stderr"), "trouble");
     assert!(matches!(subject.facts["took"], Value::Number(took) if took.amount() > 0.0));
     assert!(!subject.facts.contains_key("signal") && !subject.facts.contains_key("state"));
-    assert_eq!(subject.notes, [] as [String; 0]);
+    assert_eq!(subject.notes, ["exit status 7"]);
 }
 
 #[test]
@@ -189,7 +189,8 @@ fn a_monitoring_plugin_gives_state_message_and_readings_with_units() {
 fn an_exit_status_that_is_none_of_a_plugin_gives_no_state() {
     let subject = Look::new("command", json!({ "shell": "exit 127", "parse": "plugin" })).subject();
     assert!(!subject.facts.contains_key("state") && !subject.facts.contains_key("message"));
-    assert_eq!(subject.notes, ["exit status 127 is none of a monitoring plugin (0 to 3)"]);
+    let note = "exit status 127 is none of a monitoring plugin (0 to 3)";
+    assert_eq!(subject.notes, ["exit status 127", note]);
 }
 
 fn script(path: &Path, content: &str, mode: u32) {

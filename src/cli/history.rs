@@ -94,10 +94,14 @@ pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
     Ok(Exit::Ok)
 }
 
-/// `opsctl journal verify`.
+/// `opsctl journal verify` and `opsctl journal rebuild`.
 pub fn journal(matches: &ArgMatches, globals: &Globals) -> Done {
-    let Some(("verify", _)) = matches.subcommand() else { return Ok(Exit::CouldNotTell) };
     let path = settings::journal_of(globals)?;
+    if matches.subcommand_name() == Some("rebuild") {
+        block_on(async { Journal::open(&path, Access::Write).await?.rebuild().await })??;
+        message::print(&format!("the lists of {} are made anew from its events\n", path.display()));
+        return Ok(Exit::Ok);
+    }
     let verified = block_on(async { Journal::open(&path, Access::Read).await?.verify().await })?;
     let verified = match verified {
         Ok(verified) => verified,

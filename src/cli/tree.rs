@@ -114,7 +114,8 @@ fn builtins() -> Vec<Command> {
             .about("The record of all runs")
             .subcommand_required(true)
             .arg_required_else_help(true)
-            .subcommand(Command::new("verify").about("Verify the hash chain: nothing changed, nothing removed")),
+            .subcommand(Command::new("verify").about("Verify the hash chain: nothing changed, nothing removed"))
+            .subcommand(Command::new("rebuild").about("Make the lists for `history` anew from the recorded events")),
         Command::new("init").about("Write a site file for this machine from what is found on it").args([
             Arg::new("output")
                 .long("output")

@@ -10,6 +10,7 @@ use crate::model::expectation::{Baseline, Check, Expectation, Level, Reading};
 use crate::model::fact::Subject;
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Outcome, Skip, Verdict};
+use crate::model::value::Value;
 use crate::procedure::document::{Criterion, Procedure, Proof, Step, belongs_to};
 use crate::procedure::site::Waiver;
 
@@ -32,18 +33,41 @@ impl Baseline for Past {
 /// Judges one subject against what the step expects.
 pub fn subject(step: &Step, seen: Subject, past: &dyn Baseline) -> SubjectResult {
     let mut checks: Vec<Check> = Vec::new();
+    let applicable = |expectation: &&Expectation| !seen.inapplicable.contains(&expectation.fact);
     if seen.error.is_none() {
-        checks = step.expectations.iter().map(|expectation| expectation.check(&seen, past)).collect();
+        checks =
+            step.expectations.iter().filter(applicable).map(|expectation| expectation.check(&seen, past)).collect();
         settle_implied(step, &seen, &mut checks);
     }
+    let none_applies =
+        seen.error.is_none() && checks.is_empty() && !seen.inapplicable.is_empty() && !step.expectations.is_empty();
     let judged = checks.iter().map(|check| match (check.level, check.met) {
         (_, Some(true)) => Outcome::Passed,
         (Level::Expect, Some(false)) => Outcome::Failed,
         (Level::Expect, None) => Outcome::Errored,
         (Level::Prefer, Some(false) | None) => Outcome::Warned,
     });
-    let outcome = if seen.error.is_some() { Outcome::Errored } else { judged.max().unwrap_or(Outcome::Passed) };
-    SubjectResult { name: seen.name, outcome, error: seen.error, notes: seen.notes, facts: seen.facts, checks }
+    let outcome = match judged.max() {
+        _ if seen.error.is_some() => Outcome::Errored,
+        _ if none_applies => Outcome::Skipped,
+        judged => judged.unwrap_or(Outcome::Passed),
+    };
+    let mut facts = seen.facts;
+    facts.values_mut().for_each(cap);
+    SubjectResult { name: seen.name, outcome, error: seen.error, notes: seen.notes, facts, checks }
+}
+
+/// The longest text that a record keeps of one fact; a page or an output is judged whole, but not kept whole.
+const MOST_TEXT: usize = 4096;
+
+fn cap(value: &mut Value) {
+    if let Value::Text(text) = value
+        && text.len() > MOST_TEXT
+    {
+        let all = text.len();
+        text.truncate(text.floor_char_boundary(MOST_TEXT));
+        text.push_str(&format!("... ({all} bytes)"));
+    }
 }
 
 /// What is only implied says nothing when it holds; when it does not, facts that are missing because of it add nothing.
@@ -78,10 +102,15 @@ pub fn waive(result: &mut SubjectResult, procedure: &ProcedureId, step: &StepId,
     }
 }
 
-/// The step's outcome and the line that says why, from its judged subjects.
+/// The step's outcome and the line that says why, from its judged subjects. Subjects of which nothing can be expected
+/// count for nothing; with no others the step does not apply.
 pub fn step(subjects: &[SubjectResult]) -> (Outcome, Option<String>) {
-    let Some(worst) = subjects.iter().map(|subject| subject.outcome).max() else {
+    if subjects.is_empty() {
         return (Outcome::Errored, Some("there was nothing to look at".to_owned()));
+    }
+    let counting = subjects.iter().map(|subject| subject.outcome).filter(|outcome| *outcome != Outcome::Skipped);
+    let Some(worst) = counting.max() else {
+        return (Outcome::Skipped, Some("does not apply to anything that is here".to_owned()));
     };
     let reason = subjects.iter().find(|subject| subject.outcome == worst).and_then(why);
     (worst, reason)

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Place, Planned, Settings, judge};
 use crate::model::event::{EventKind, StepResult, SubjectResult};
-use crate::model::fact::{Observation, Subject};
+use crate::model::fact::{ANSWERS, Observation, Subject};
 use crate::model::outcome::{Outcome, Skip};
 use crate::model::value::Value;
 use crate::probe::{Context, Database, Kind, Probe, ProbeError};
@@ -29,7 +29,7 @@ pub struct Looker {
 }
 
 /// A look that ends by itself at its limit may need this long to say how far it came.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_millis(1500);
 
 impl Looker {
     pub fn new(settings: &Settings, stop: CancellationToken) -> Self {
@@ -221,6 +221,7 @@ impl Task {
             .collect();
         result.evidence = observation.evidence;
         (result.outcome, result.reason) = judge::step(&result.subjects);
+        result.skip = (result.outcome == Outcome::Skipped).then_some(Skip::Condition);
     }
 
     fn today(&self) -> chrono::NaiveDate {
@@ -288,7 +289,7 @@ fn out_of_time(looks: &[Made], limit: Duration) -> Attempt {
         return Attempt::Unseen(ProbeError::new("time_limit", format!("took longer than {shown}")).help(LIMIT_HELP));
     };
     let target = made.probe.target();
-    match made.kind.facts.iter().find(|spec| spec.implied == Some(&[])) {
+    match made.kind.facts.iter().find(|spec| spec.name == ANSWERS) {
         Some(spec) => {
             let mut subject = Subject::new(target).with(spec.name, Value::Bool(false));
             subject.note(format!("no answer within {shown}"));

@@ -352,7 +352,7 @@ impl Run {
         names.push(("vars".to_owned(), vars));
         names.push(("steps".to_owned(), minijinja::value::Serde(steps).into()));
         names.push(("run".to_owned(), minijinja::value::Serde(run).into()));
-        names.into_iter().collect()
+        minijinja::Value::from_pairs(names)
     }
 
     fn start(

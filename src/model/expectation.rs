@@ -104,7 +104,7 @@ impl Expectation {
             fact: self.fact.clone(),
             level: self.level,
             expected: self.condition.to_string(),
-            actual: value.map(ToString::to_string),
+            actual: value.map(|value| shortened(&value.to_string(), 160)),
             met,
             note,
         }
@@ -209,11 +209,12 @@ fn number(value: &Value, dimension: Dimension) -> Option<f64> {
 }
 
 fn not_a_number(value: &Value) -> Truth {
-    Truth::Unknown(format!("`{}` is not a number of that unit", shortened(&value.to_string())))
+    Truth::Unknown(format!("`{}` is not a number of that unit", shortened(&value.to_string(), 60)))
 }
 
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(60) {
+/// At most `most` characters.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}...", &text[..at]),
         None => text.to_owned(),
     }

@@ -59,6 +59,9 @@ impl FactType {
     }
 }
 
+/// The implied fact of kinds that ask a server: an answer came. The engine sets it to false when none came in time.
+pub const ANSWERS: &str = "answers";
+
 /// One fact that a probe kind can report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FactSpec {
@@ -110,12 +113,16 @@ pub struct Subject {
     /// What a person should know besides the facts: "connection refused", "held by mount /".
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Facts that a thing of this nature does not have, such as inodes on vfat: nothing is expected of them. Not for
+    /// what merely could not be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inapplicable: Vec<String>,
 }
 
 impl Subject {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), facts: Facts::new(), error: None, notes: Vec::new() }
+        Self { name: name.into(), facts: Facts::new(), error: None, notes: Vec::new(), inapplicable: Vec::new() }
     }
 
     /// A subject that could not be looked at.

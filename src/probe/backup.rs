@@ -1,7 +1,7 @@
 //! Backups: is the one of the day there, is it the size of the others, can it be read to its end.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::PathBuf;
+use std::time::Instant;
 
 use chrono::{Days, NaiveDate};
 use futures_util::future::BoxFuture;
@@ -9,21 +9,22 @@ use futures_util::future::BoxFuture;
 use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
-use crate::model::value::Value;
 
 mod archive;
 mod check;
 mod content;
 mod decode;
+mod find;
 mod latest;
 mod name;
 mod series;
+mod sqlite;
 mod tar;
 
 use check::Depth;
 use decode::Bound;
+use find::Find;
 use name::NamePattern;
-use series::{Backup, Series};
 
 pub static KIND: Kind = Kind {
     name: "backup",
@@ -32,7 +33,7 @@ pub static KIND: Kind = Kind {
             when a step names one of intact, complete, kind, database, tables, table_count, tables_missing or \
             unpacked_size, or when `integrity` or `tables` is given; a mere look whether it is there stays fast. gzip, \
             zstd, xz and bzip2 are read, and so are the dumps of mariadb-dump, mysqldump, pg_dump, pg_dumpall and \
-            SQLite, and tar.",
+            SQLite, databases of SQLite themselves, and tar.",
     inputs: &[
         InputSpec {
             name: "folder",
@@ -138,8 +139,6 @@ pub static KIND: Kind = Kind {
 /// Facts that need the whole content.
 const OF_CONTENT: &[&str] =
     &["intact", "complete", "kind", "database", "tables", "table_count", "tables_missing", "unpacked_size"];
-/// A file that was modified more recently may still be written to.
-const STILL_WRITING: Duration = Duration::from_mins(1);
 
 fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     let place = match (inputs.path("file"), inputs.path("folder"), inputs.text("name")) {
@@ -227,21 +226,22 @@ impl Probe for BackupProbe {
 
 impl BackupProbe {
     async fn look(&self, cx: &Context) -> Result<Observation, ProbeError> {
-        let (target, place, day, context) = (self.target(), self.place.clone(), self.dated.day(cx), cx.clone());
+        let bound = Bound { until: Instant::now() + cx.limit, cancel: cx.cancel.clone() };
+        let (place, mut subject) = (self.place.clone(), Subject::new(self.target()));
+        let find = Find { day: self.dated.day(cx), now: cx.now.into(), bound: bound.clone() };
         let (mut subject, file) = cx
             .blocking(move || {
-                let mut subject = Subject::new(target);
                 let file = match place {
-                    Place::File(file) => find_file(file, &context, &mut subject)?,
+                    Place::File(file) => find.file(file, &mut subject)?,
                     Place::Series { folder, name, latest } => {
-                        find_in_series(&folder, &name, latest.as_deref(), day, &context, &mut subject)?
+                        find.in_series(&folder, &name, latest.as_deref(), &mut subject)?
                     }
                 };
                 Ok((subject, file))
             })
             .await?;
         if let (Some(file), Some(depth)) = (file, self.depth(cx))
-            && let Err(error) = check::look(&file, &self.tables, depth, cx, &mut subject).await
+            && let Err(error) = check::look(&file, &self.tables, depth, cx, &bound, &mut subject).await
         {
             subject.error = Some(error.message);
         }
@@ -253,79 +253,4 @@ impl BackupProbe {
         let whole = self.integrity.unwrap_or_else(|| !self.tables.is_empty() || asked(OF_CONTENT));
         if whole { Some(Depth::Whole) } else { asked(&["compression"]).then_some(Depth::Head) }
     }
-}
-
-/// Describes the file; `None` if it is not there.
-fn find_file(file: PathBuf, cx: &Context, subject: &mut Subject) -> Result<Option<PathBuf>, ProbeError> {
-    let io = |error| ProbeError::io(file.display(), &error);
-    let metadata = match std::fs::metadata(&file) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            subject.set("exists", Value::Bool(false));
-            subject.note("the file does not exist");
-            return Ok(None);
-        }
-        Err(error) => return Err(io(error)),
-    };
-    if !metadata.is_file() {
-        return Err(ProbeError::new("not_a_file", format!("{} is not a file", file.display()))
-            .help("give a folder of backups as `folder` with `name`"));
-    }
-    let modified = metadata.modified().map_err(io)?;
-    describe(&file, metadata.len(), modified, cx, subject);
-    Ok(Some(file))
-}
-
-/// Describes the series and the backup of the day; `None` if that is not there.
-fn find_in_series(
-    folder: &Path,
-    name: &NamePattern,
-    latest: Option<&Path>,
-    day: Option<NaiveDate>,
-    cx: &Context,
-    subject: &mut Subject,
-) -> Result<Option<PathBuf>, ProbeError> {
-    let bound = Bound { until: Instant::now() + cx.limit, cancel: cx.cancel.clone() };
-    let series = Series::read(folder, name, || bound.stop().map_or(Ok(()), |stop| Err(stop.into())))?;
-    let chosen = series.of_day(day);
-    match (chosen, series.newest()) {
-        (Some(backup), _) => {
-            describe(&backup.path, backup.size, backup.modified, cx, subject);
-            subject.set("dated", Value::text(backup.time.date().to_string()));
-            if let Some(percent) = series.size_vs_median(backup) {
-                subject.set("size_vs_median", Value::percent(percent));
-            }
-        }
-        (None, newest) => {
-            subject.set("exists", Value::Bool(false));
-            subject.note(absence(day, newest));
-        }
-    }
-    series.describe(subject);
-    if let (Some(latest), Some(newest)) = (latest, series.newest()) {
-        match latest::trouble(latest, newest, &bound) {
-            Ok(trouble) => {
-                subject.set("latest_is_newest", Value::Bool(trouble.is_none()));
-                subject.notes.extend(trouble);
-            }
-            Err(error) => subject.error = Some(error.message),
-        }
-    }
-    Ok(chosen.map(|backup| backup.path.clone()))
-}
-
-fn absence(day: Option<NaiveDate>, newest: Option<&Backup>) -> String {
-    match (day, newest) {
-        (Some(day), Some(newest)) => format!("no backup of {day}; the newest is {}", newest.name),
-        (_, _) => "no file in the folder has such a name".to_owned(),
-    }
-}
-
-fn describe(path: &Path, size: u64, modified: SystemTime, cx: &Context, subject: &mut Subject) {
-    let age = SystemTime::from(cx.now).duration_since(modified).unwrap_or_default();
-    subject.set("exists", Value::Bool(true));
-    subject.set("path", Value::text(path.display().to_string()));
-    subject.set("age", Value::duration(age));
-    subject.set("size", Value::bytes(size));
-    subject.set("growing", Value::Bool(age < STILL_WRITING));
 }

@@ -75,6 +75,12 @@ pub static KIND: Kind = Kind {
         },
     ],
     facts: &[
+        FactSpec::implied_unless(
+            "succeeded",
+            &["exit", "signal", "state"],
+            "ended with exit status 0; expected of every command whose step names neither this nor `exit`, `signal` or \
+             `state`",
+        ),
         FactSpec::new("exit", FactType::Count, "exit status; missing when a signal ended it"),
         FactSpec::new("signal", FactType::Text, "the signal that ended it, such as SIGSEGV; missing otherwise"),
         FactSpec::new("took", FactType::Duration, "from its start to its end"),
@@ -243,11 +249,17 @@ impl Command {
 
 fn status_facts(subject: &mut Subject, status: ExitStatus) {
     use std::os::unix::process::ExitStatusExt;
+    subject.set("succeeded", Value::Bool(status.success()));
     if let Some(code) = status.code() {
         subject.set("exit", Value::Integer(code.into()));
+        if code != 0 {
+            subject.note(format!("exit status {code}"));
+        }
     }
     if let Some(signal) = status.signal() {
-        subject.set("signal", Value::text(child::signal_name(signal)));
+        let name = child::signal_name(signal);
+        subject.note(format!("ended by {name}"));
+        subject.set("signal", Value::text(name));
     }
 }
 

@@ -185,10 +185,11 @@ fn respan(node: &Node, span: &std::ops::Range<usize>) -> Node {
 /// The variables as a template sees them. References to secrets are left out: a secret is never part of a text.
 #[must_use]
 pub fn context_of(vars: &Vars) -> Value {
-    vars.iter()
-        .filter(|(_, node)| node.map().is_none())
-        .map(|(name, node)| (name.clone(), Value::from(minijinja::value::Serde(node.to_json()))))
-        .collect()
+    Value::from_pairs(
+        vars.iter()
+            .filter(|(_, node)| node.map().is_none())
+            .map(|(name, node)| (name.clone(), Value::from(minijinja::value::Serde(node.to_json())))),
+    )
 }
 
 /// Resolves what was left to the run.

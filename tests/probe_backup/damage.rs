@@ -24,7 +24,7 @@ fn gzip() -> &'static [u8] {
 /// The one note on a backup that is not intact.
 fn trouble(name: &str, content: &[u8]) -> String {
     let seen = read_bytes(name, content);
-    assert_eq!(fact(&seen, "intact"), no(), "{name}: {seen:?}");
+    assert_eq!(fact(&seen, "intact"), NO, "{name}: {seen:?}");
     assert_eq!(seen.error, None, "{name}");
     assert_eq!(seen.notes.len(), 1, "{name}: {:?}", seen.notes);
     seen.notes[0].clone()
@@ -34,7 +34,7 @@ fn trouble(name: &str, content: &[u8]) -> String {
 fn a_whole_backup_is_intact_in_every_compression() {
     for (name, content) in compressed() {
         let seen = read_bytes(name, content);
-        assert_eq!((fact(&seen, "intact"), fact(&seen, "complete")), (yes(), yes()), "{name}: {seen:?}");
+        assert_eq!((fact(&seen, "intact"), fact(&seen, "complete")), (YES, YES), "{name}: {seen:?}");
         assert_eq!(fact(&seen, "unpacked_size"), Some(&Value::bytes(sqlite_dump().len() as u64)), "{name}");
         assert_eq!((seen.error, seen.notes), (None, Vec::new()), "{name}");
     }
@@ -60,7 +60,7 @@ fn a_file_that_is_cut_off_is_not_intact_wherever_the_cut_is() {
 fn a_cut_off_dump_keeps_what_could_be_read() {
     let seen = read_bytes("a.sql.gz", &gzip()[..gzip().len() / 2]);
     assert_eq!(text(&seen, "kind"), "sqlite-dump");
-    assert_eq!(fact(&seen, "complete"), no());
+    assert_eq!(fact(&seen, "complete"), NO);
     assert_eq!(text(&seen, "compression"), "gzip");
 }
 
@@ -124,7 +124,7 @@ fn several_members_are_one_backup_and_a_cut_second_one_is_found() {
         let second = filter(name, arguments, second);
         let name = format!("a.sql.{extension}");
         let whole = read_bytes(&name, &[&first[..], &second[..]].concat());
-        assert_eq!((fact(&whole, "intact"), fact(&whole, "complete")), (yes(), yes()), "{name}: {whole:?}");
+        assert_eq!((fact(&whole, "intact"), fact(&whole, "complete")), (YES, YES), "{name}: {whole:?}");
         for cut in [second.len() / 2, second.len() - 2, 1] {
             trouble(&name, &[&first[..], &second[..cut]].concat());
         }
@@ -140,7 +140,7 @@ fn plain_text_under_a_name_of_gzip_is_not_intact() {
 #[test]
 fn a_plain_dump_without_its_last_line_is_not_intact() {
     let whole = read_bytes("a.sql", sqlite_dump());
-    assert_eq!((fact(&whole, "intact"), text(&whole, "compression")), (yes(), "none".to_owned()));
+    assert_eq!((fact(&whole, "intact"), text(&whole, "compression")), (YES, "none".to_owned()));
     let cut = &sqlite_dump()[..sqlite_dump().len() - 200];
     assert_eq!(trouble("a.sql", cut), "ends without the line `COMMIT;`");
     // Compressed after it was cut: every checksum is right, and it cannot be restored from all the same.
@@ -163,11 +163,11 @@ fn content_of_no_known_kind_is_not_called_intact() {
 
 fn tar(folder: &Path) -> Vec<u8> {
     let name = "n".repeat(150);
-    fs::write(folder.join(&name), vec![1; 300_000]).unwrap();
-    fs::write(folder.join("small"), "small").unwrap();
-    fs::create_dir(folder.join("folder")).unwrap();
-    fs::hard_link(folder.join("small"), folder.join("folder/hard")).unwrap();
-    std::os::unix::fs::symlink("small", folder.join("soft")).unwrap();
+    fs::write(folder.join(&name), vec![1; 300_000]).expect("a file with a long name");
+    fs::write(folder.join("small"), "small").expect("a small file");
+    fs::create_dir(folder.join("folder")).expect("a folder");
+    fs::hard_link(folder.join("small"), folder.join("folder/hard")).expect("a hard link");
+    std::os::unix::fs::symlink("small", folder.join("soft")).expect("a symbolic link");
     filter("tar", &["-C", &folder.display().to_string(), "-cf", "-", &name, "small", "folder", "soft"], b"")
 }
 
@@ -179,7 +179,7 @@ fn a_tar_archive_is_followed_to_its_end() {
         [("a.tar", tar.clone()), ("a.tar.gz", filter("gzip", &[], &tar)), ("a.tgz", filter("gzip", &[], &tar))]
     {
         let seen = read_bytes(name, &content);
-        assert_eq!((fact(&seen, "intact"), text(&seen, "kind")), (yes(), "tar".to_owned()), "{name}: {seen:?}");
+        assert_eq!((fact(&seen, "intact"), text(&seen, "kind")), (YES, "tar".to_owned()), "{name}: {seen:?}");
         assert_eq!(fact(&seen, "complete"), None);
     }
     let note = trouble("a.tar", &tar[..200_000]);

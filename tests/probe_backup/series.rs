@@ -21,7 +21,7 @@ fn yesterdays_backup_is_found_with_its_size_age_and_neighbours() {
     let seen = series(folder.path(), json!({})).subject();
     assert_eq!(seen.error, None);
     assert_eq!(seen.name, folder.path().join("backup_%Y%m%d.sql.gz").display().to_string());
-    assert_eq!(fact(&seen, "exists"), yes());
+    assert_eq!(fact(&seen, "exists"), YES);
     assert_eq!(text(&seen, "path"), folder.path().join("backup_20261120.sql.gz").display().to_string());
     assert_eq!(text(&seen, "dated"), "2026-11-20");
     assert_eq!(fact(&seen, "size"), Some(&Value::bytes(80)));
@@ -29,7 +29,7 @@ fn yesterdays_backup_is_found_with_its_size_age_and_neighbours() {
     assert_eq!(percent(&seen, "size_vs_median"), 80.0);
     assert_eq!(fact(&seen, "count"), Some(&Value::Integer(4)), "no unfinished file, no folder");
     assert_eq!(text(&seen, "newest"), "backup_20261120.sql.gz");
-    assert_eq!(fact(&seen, "newest_agrees"), yes());
+    assert_eq!(fact(&seen, "newest_agrees"), YES);
     assert_eq!(fact(&seen, "gaps"), Some(&Value::Integer(0)));
     assert_eq!(fact(&seen, "latest_is_newest"), None, "no pointer was given");
     assert!(seen.notes.is_empty(), "{:?}", seen.notes);
@@ -40,21 +40,21 @@ fn a_day_without_a_backup_is_an_answer_that_names_the_newest() {
     let folder = folder();
     dated(folder.path(), "2026-11-18", 10);
     let seen = series(folder.path(), json!({})).subject();
-    assert_eq!((fact(&seen, "exists"), &seen.error), (no(), &None));
+    assert_eq!((fact(&seen, "exists"), &seen.error), (NO, &None));
     assert_eq!(seen.notes, ["no backup of 2026-11-20; the newest is backup_20261118.sql.gz"]);
     for name in ["path", "size", "age", "dated", "intact"] {
         assert_eq!(fact(&seen, name), None, "{name} is that of another day");
     }
-    assert_eq!(fact(&series(folder.path(), json!({ "dated": "2026-11-18" })).subject(), "exists"), yes());
-    assert_eq!(fact(&series(folder.path(), json!({ "dated": "newest" })).subject(), "exists"), yes());
-    assert_eq!(fact(&series(folder.path(), json!({ "dated": "today" })).subject(), "exists"), no());
+    assert_eq!(fact(&series(folder.path(), json!({ "dated": "2026-11-18" })).subject(), "exists"), YES);
+    assert_eq!(fact(&series(folder.path(), json!({ "dated": "newest" })).subject(), "exists"), YES);
+    assert_eq!(fact(&series(folder.path(), json!({ "dated": "today" })).subject(), "exists"), NO);
 }
 
 #[test]
 fn an_empty_folder_has_no_backup_and_a_missing_one_cannot_be_looked_at() {
     let folder = folder();
     let empty = series(folder.path(), json!({})).subject();
-    assert_eq!((fact(&empty, "exists"), fact(&empty, "count")), (no(), Some(&Value::Integer(0))));
+    assert_eq!((fact(&empty, "exists"), fact(&empty, "count")), (NO, Some(&Value::Integer(0))));
     assert_eq!(empty.notes, ["no file in the folder has such a name"]);
     let gone = folder.path().join("gone");
     let error = series(&gone, json!({})).run().expect_err("nothing to look at");
@@ -123,7 +123,7 @@ fn the_newest_by_name_and_the_one_written_last_may_differ() {
     let seen = series(folder.path(), json!({})).subject();
     assert_eq!(text(&seen, "newest"), "backup_20261120.sql.gz");
     assert_eq!(text(&seen, "newest_by_mtime"), "backup_20261118.sql.gz");
-    assert_eq!(fact(&seen, "newest_agrees"), no());
+    assert_eq!(fact(&seen, "newest_agrees"), NO);
     assert_eq!(seen.notes, ["backup_20261118.sql.gz was modified after backup_20261120.sql.gz, the newest by name"]);
 }
 

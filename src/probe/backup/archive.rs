@@ -7,8 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::content::{Content, Scanner};
-use super::decode::{Block, End};
-use crate::probe::{Context, ProbeError};
+use super::decode::{Block, Bound, End, Stop};
+use crate::probe::ProbeError;
 
 const SERVERS: &str = "/usr/lib/postgresql";
 const MOST_ERROR: usize = 2 << 10;
@@ -22,7 +22,7 @@ pub enum Restored {
 }
 
 /// Reads the whole archive, data included: a list of its contents alone would not notice that data are cut off.
-pub async fn read(path: &Path, wanted: &[String], cx: &Context) -> Result<Restored, ProbeError> {
+pub async fn read(path: &Path, wanted: &[String], bound: &Bound) -> Result<Restored, ProbeError> {
     let Some(program) = pg_restore() else {
         return Ok(Restored::Unknown("pg_restore is not installed, so the archive was not read".to_owned()));
     };
@@ -41,10 +41,8 @@ pub async fn read(path: &Path, wanted: &[String], cx: &Context) -> Result<Restor
     };
     let work = async { tokio::join!(scan(stdout, wanted), first_of(stderr), child.wait()) };
     let (content, errors, status) = tokio::select! {
-        done = tokio::time::timeout(cx.limit, work) => done.map_err(|_| {
-            ProbeError::new("time_limit", format!("pg_restore did not read {} within the time limit", path.display()))
-        })?,
-        () = cx.cancel.cancelled() => return Err(ProbeError::new("cancelled", "the look was ended before it was complete")),
+        done = tokio::time::timeout_at(bound.until.into(), work) => done.map_err(|_| Stop::TimeLimit)?,
+        () = bound.cancel.cancelled() => return Err(Stop::Cancelled.into()),
     };
     let failed = |error| ProbeError::io("the output of pg_restore", &error);
     let (content, status) = (content.map_err(failed)?, status.map_err(failed)?);

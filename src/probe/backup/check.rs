@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Instant;
 
 use super::archive::{self, Restored};
 use super::content::{Content, Kind, Scanner};
 use super::decode::{Bound, Compression, End, Stop, decode};
+use super::sqlite;
 use crate::model::fact::Subject;
 use crate::model::value::Value;
 use crate::probe::{Context, ProbeError};
@@ -35,6 +35,14 @@ struct Findings {
     doubt: Option<String>,
 }
 
+impl Findings {
+    fn end(&mut self, end: End) {
+        if let End::Damaged(trouble) = end {
+            self.troubles.push(trouble);
+        }
+    }
+}
+
 /// Sets the facts about the content of the file at `path`.
 ///
 /// # Errors
@@ -44,17 +52,23 @@ pub async fn look(
     wanted: &[String],
     depth: Depth,
     cx: &Context,
+    bound: &Bound,
     subject: &mut Subject,
 ) -> Result<(), ProbeError> {
-    let bound = Bound { until: Instant::now() + cx.limit, cancel: cx.cancel.clone() };
-    let (file, tables) = (path.to_path_buf(), wanted.to_vec());
-    let mut found = cx.blocking(move || read(&file, &tables, depth, &bound)).await?;
+    let (file, tables, until) = (path.to_path_buf(), wanted.to_vec(), bound.clone());
+    let mut found = cx.blocking(move || read(&file, &tables, depth, &until)).await?;
+    let plain = found.compression == Some(Compression::None);
     if found.kind == Some(Kind::PostgresqlCustom) && found.troubles.is_empty() {
-        if found.compression == Some(Compression::None) {
-            restore(path, wanted, cx, &mut found).await?;
+        if plain {
+            restore(path, wanted, bound, &mut found).await?;
         } else {
             found.doubt = Some("is an archive of PostgreSQL inside another compression, which was not read".to_owned());
         }
+    }
+    if found.kind == Some(Kind::SqliteDatabase) && found.troubles.is_empty() && plain {
+        let (tables, end) = sqlite::read(path, bound).await?;
+        found.content = found.content.map(|content| content.with_tables(tables, wanted));
+        found.end(end);
     }
     if depth == Depth::Head {
         subject.facts.extend(found.compression.map(|found| ("compression".to_owned(), Value::text(found.word()))));
@@ -88,9 +102,7 @@ fn read(path: &Path, wanted: &[String], depth: Depth, bound: &Bound) -> Result<F
         return Ok(found);
     }
     let mut scanner = Scanner::new(wanted);
-    if let End::Damaged(trouble) = decode(file, compression, bound, |block| scanner.feed(block))? {
-        found.troubles.push(trouble);
-    }
+    found.end(decode(file, compression, bound, |block| scanner.feed(block))?);
     let content = scanner.finish();
     found.kind = Some(content.kind);
     if let Some(trouble) = content.trouble.clone().filter(|_| found.troubles.is_empty()) {
@@ -106,14 +118,12 @@ fn read(path: &Path, wanted: &[String], depth: Depth, bound: &Bound) -> Result<F
     Ok(found)
 }
 
-async fn restore(path: &Path, wanted: &[String], cx: &Context, found: &mut Findings) -> Result<(), ProbeError> {
-    match archive::read(path, wanted, cx).await? {
+async fn restore(path: &Path, wanted: &[String], bound: &Bound, found: &mut Findings) -> Result<(), ProbeError> {
+    match archive::read(path, wanted, bound).await? {
         Restored::Unknown(doubt) => found.doubt = Some(doubt),
         Restored::Read(content, end) => {
-            if let End::Damaged(trouble) = end {
-                found.troubles.push(trouble);
-            }
             found.content = Some(content);
+            found.end(end);
         }
     }
     Ok(())

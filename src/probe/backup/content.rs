@@ -92,6 +92,18 @@ pub struct Content {
     pub trouble: Option<String>,
 }
 
+impl Content {
+    /// With the tables that another program listed.
+    #[must_use]
+    pub fn with_tables(mut self, tables: Vec<String>, wanted: &[String]) -> Self {
+        self.missing = wanted.iter().filter(|wanted| !tables.contains(wanted)).cloned().collect();
+        self.table_count = tables.len() as u64;
+        self.tables = tables;
+        self.tables.truncate(MOST_TABLES);
+        self
+    }
+}
+
 /// Fed with the whole content block by block.
 pub struct Scanner {
     head: Vec<u8>,
@@ -163,7 +175,12 @@ impl Scanner {
         let trouble = match kind {
             Kind::Tar => self.tar.and_then(|tar| tar.trouble()),
             Kind::SqliteDatabase => sqlite_trouble(&self.head, self.size),
-            _ => None,
+            Kind::MysqlDump
+            | Kind::PostgresqlDump
+            | Kind::PostgresqlCluster
+            | Kind::PostgresqlCustom
+            | Kind::SqliteDump
+            | Kind::Other => None,
         };
         let complete = kind.last_line().map(|line| ends_with(&tail, line));
         Content {
@@ -226,7 +243,12 @@ fn database(kind: Kind, head: &[u8]) -> Option<String> {
             lines(head).find_map(|line| Some(line.strip_prefix("-- Host: ")?.split_once("Database: ")?.1))
         }
         Kind::PostgresqlDump => lines(head).find_map(|line| line.strip_prefix("\\connect ")),
-        _ => None,
+        Kind::PostgresqlCluster
+        | Kind::PostgresqlCustom
+        | Kind::SqliteDump
+        | Kind::SqliteDatabase
+        | Kind::Tar
+        | Kind::Other => None,
     };
     let name = name?.trim().trim_matches('"');
     (!name.is_empty()).then(|| name.to_owned())
@@ -241,4 +263,37 @@ fn sqlite_trouble(head: &[u8], size: u64) -> Option<String> {
     let expected = u64::from(number(28)?) * page;
     (number(24) == number(92) && size < expected)
         .then(|| format!("is cut off: the database has {size} bytes of the {expected} that its header names"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &[u8], piece: usize) -> Content {
+        let (mut scanner, mut block) = (Scanner::new(&["ticket".to_owned(), "gone".to_owned()]), Block::new());
+        for piece in text.chunks(piece) {
+            block.room()[..piece.len()].copy_from_slice(piece);
+            block.set_length(piece.len());
+            scanner.feed(&mut block);
+        }
+        scanner.finish()
+    }
+
+    #[test]
+    fn tables_and_the_last_line_are_found_wherever_the_blocks_are_cut() {
+        let rows = "INSERT INTO `x` VALUES (1,'CREATE TABLE no (');\n".repeat(60);
+        let dump = format!(
+            "CREATE TABLE first (a);\n-- PostgreSQL database dump\n{rows}CREATE UNLOGGED TABLE public.\"My Table\" (\n\
+             {rows}CREATE TABLE IF NOT EXISTS `sales`.`ticket` (\nCREATE INDEX none ON ticket;\n{rows}\
+             CREATE TABLE last(\n);\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict abc\n\n"
+        );
+        for piece in [1, 7, 100, OVERLAP - 1, OVERLAP, OVERLAP + 1, 5000, 200_000] {
+            let content = scan(dump.as_bytes(), piece);
+            assert_eq!(content.tables, ["first", "My Table", "sales.ticket", "last"], "in pieces of {piece}");
+            assert_eq!(content.missing, ["gone"]);
+            assert_eq!((content.kind, content.complete), (Kind::PostgresqlDump, Some(true)));
+            assert_eq!(content.size, dump.len() as u64);
+        }
+        assert_eq!(scan(&dump.as_bytes()[..dump.len() - 70], 100).complete, Some(false));
+    }
 }

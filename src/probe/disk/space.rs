@@ -59,6 +59,8 @@ impl Space {
         if self.inodes > 0 {
             let used = used_percent(self.inodes.saturating_sub(self.inodes_free), self.inodes_free);
             subject.set("inodes_free", Value::percent(f64::from(100 - used)));
+        } else {
+            subject.inapplicable.push("inodes_free".to_owned());
         }
     }
 

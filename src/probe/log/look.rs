@@ -197,7 +197,8 @@ impl<'s> Look<'s> {
     fn scanner(&self, samples: [&[u8]; 2]) -> Result<Scanner<'s>, ReadError> {
         let clock = Clock::new(self.setting.zone, self.setting.now);
         let stamps = Stamps::learn(samples.into_iter().flat_map(lines), clock);
-        if stamps.is_blind() && self.setting.since.is_some() {
+        let is_blank = samples.concat().trim_ascii().is_empty();
+        if stamps.is_blind() && !is_blank && self.setting.since.is_some() {
             return Err(ReadError::NoTimes);
         }
         let Setting { matcher, watch, .. } = self.setting;

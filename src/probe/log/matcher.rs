@@ -17,11 +17,10 @@ pub struct Matcher {
 
 impl Matcher {
     pub fn new(wanted: &[String], unwanted: &[String], ignore_case: bool) -> Result<Self, InputError> {
-        let by_line = wanted.iter().any(|pattern| [r"\A", r"\z", "(?-"].iter().any(|word| pattern.contains(word)));
         Ok(Self {
             wanted: one_of("match", wanted, ignore_case)?,
             unwanted: one_of("except", unwanted, ignore_case)?,
-            by_line,
+            by_line: wanted.iter().any(|pattern| is_about_ends(pattern)),
         })
     }
 
@@ -46,6 +45,12 @@ impl Matcher {
     pub fn lines_in<'t>(&'t self, text: &'t [u8]) -> MatchingLines<'t> {
         MatchingLines { matcher: self, text, at: 0, by_line: self.by_line }
     }
+}
+
+/// `\A`, `\z`, or a flag taken away, which may be the one that lets `^` and `$` fit at each line.
+fn is_about_ends(pattern: &str) -> bool {
+    let takes_flags = |flags: &str| flags.bytes().find(|byte| !byte.is_ascii_alphabetic()) == Some(b'-');
+    pattern.contains(r"\A") || pattern.contains(r"\z") || pattern.split("(?").skip(1).any(takes_flags)
 }
 
 fn one_of(input: &'static str, patterns: &[String], ignore_case: bool) -> Result<Option<Regex>, InputError> {

@@ -203,9 +203,7 @@ fn time_of_day(text: &[u8]) -> Option<(Time, &[u8])> {
     let mut micros = 0;
     if let [b'.' | b',', fraction @ ..] = rest {
         let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        for place in 0..6 {
-            micros = micros * 10 + if place < digits { i64::from(fraction[place] - b'0') } else { 0 };
-        }
+        micros = micros_of(&fraction[..digits]);
         if digits > 0 {
             rest = &fraction[digits..];
         }
@@ -256,14 +254,15 @@ fn epoch(text: &[u8]) -> Option<Instant> {
     (1_000_000_000..4_102_444_800).contains(&(at / SECOND)).then_some(at)
 }
 
+/// The fraction of a second after a dot, in microseconds.
 fn fraction(text: &[u8]) -> i64 {
-    let [b'.', digits @ ..] = text else { return 0 };
-    let mut micros = 0;
-    for place in 0..6 {
-        let digit = digits.get(place).filter(|_| digits[..=place].iter().all(u8::is_ascii_digit));
-        micros = micros * 10 + digit.map_or(0, |digit| i64::from(digit - b'0'));
-    }
-    micros
+    let [b'.', rest @ ..] = text else { return 0 };
+    micros_of(&rest[..rest.iter().take_while(|byte| byte.is_ascii_digit()).count()])
+}
+
+fn micros_of(digits: &[u8]) -> i64 {
+    let padded = digits.iter().chain(b"000000");
+    padded.take(6).fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0'))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub fn start(log: &LogFile, since: Instant, stamps: &mut Stamps) -> io::Result<S
         let place = log.start + log.size.saturating_sub(log.start) / SAMPLES * sample;
         match next_start(log, place, log.size, STEP, stamps)? {
             Next::Entry { stamp: Some(stamp), .. } if stamp >= newest.saturating_sub(slack) => {
-                newest = newest.max(stamp)
+                newest = newest.max(stamp);
             }
             Next::Nothing if sample > 0 => {}
             Next::Entry { .. } | Next::Nothing | Next::Unknown => return Ok(Start::Unordered),

@@ -40,13 +40,23 @@ fn of(subject: &SubjectResult) -> String {
         let plain = check.expected == "true" && subject.checks.len() > 1;
         if !plain && !facts.contains(&check.fact.as_str()) {
             facts.push(&check.fact);
-            said.push(format!("{} {actual}", check.fact));
+            said.push(format!("{} {}", check.fact, in_short(actual)));
         }
     }
     if subject.checks.is_empty() {
-        said.extend(subject.facts.iter().take(MOST_FACTS).map(|(name, value)| format!("{name} {value}")));
+        let some = subject.facts.iter().take(MOST_FACTS);
+        said.extend(some.map(|(name, value)| format!("{name} {}", in_short(&value.to_string()))));
     }
     format!("{} {}", subject.name, said.join(", ")).trim().to_owned()
+}
+
+/// A page or an output that passed is not read again here: its beginning says which it is.
+fn in_short(text: &str) -> String {
+    const MOST: usize = 40;
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 /// How far the tightest checked fact is from its limit, relative to the limit; infinite without limits.

@@ -1,0 +1,326 @@
+//! The processes of this machine, from `/proc`.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::command_line;
+use crate::probe::ProbeError;
+
+/// The whole list of arguments of one process: more than Linux lets a program have in one piece.
+const MOST_ARGUMENTS: u64 = 2 * 1024 * 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    Running,
+    Sleeping,
+    /// In a wait that no signal ends, mostly for a disk or a server: state `D`.
+    Stuck,
+    /// Ended, and its parent has not asked how.
+    Zombie,
+    /// By a signal or a debugger.
+    Stopped,
+}
+
+impl State {
+    pub const ALL: [Self; 5] = [Self::Running, Self::Sleeping, Self::Stuck, Self::Zombie, Self::Stopped];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Sleeping => "sleeping",
+            Self::Stuck => "stuck",
+            Self::Zombie => "zombie",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    fn of_letter(letter: &str) -> Self {
+        match letter {
+            "R" => Self::Running,
+            "D" => Self::Stuck,
+            "Z" | "X" | "x" => Self::Zombie,
+            "T" | "t" => Self::Stopped,
+            // `S`, and `I` of idle kernel threads.
+            _ => Self::Sleeping,
+        }
+    }
+}
+
+/// What `/proc/PID/stat` says of one process.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Process {
+    pub pid: i32,
+    pub parent: i32,
+    /// At most 15 bytes of the name, except of kernel threads.
+    pub comm: String,
+    pub state: State,
+    pub kernel: bool,
+    pub threads: u64,
+    /// Resident memory in bytes, shared pages included.
+    pub memory: u64,
+    /// On a processor, all threads together.
+    busy: Duration,
+    /// After the machine.
+    start: Duration,
+}
+
+/// The names that one process goes by.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Names {
+    executable: Option<String>,
+    program: Option<String>,
+    comm: String,
+}
+
+#[derive(Debug)]
+pub struct ProcessTable {
+    pub processes: Vec<Process>,
+    /// Some processes are hidden from this user.
+    pub hidden: bool,
+    up: Duration,
+}
+
+/// An executable file as the kernel names it.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Executable {
+    /// Its path, and whether that file is gone or replaced.
+    File {
+        name: String,
+        deleted: bool,
+    },
+    /// Of kernel threads, zombies and processes that have just ended.
+    None,
+    NotPermitted,
+}
+
+impl ProcessTable {
+    pub fn read(cancel: &CancellationToken) -> Result<Self, ProbeError> {
+        let trouble = |error: &io::Error| {
+            ProbeError::io("/proc", error).help("opsctl needs the /proc file system to see processes")
+        };
+        let mut processes = Vec::new();
+        let mut denied = false;
+        let mut text = Vec::new();
+        for entry in fs::read_dir("/proc").map_err(|error| trouble(&error))? {
+            if cancel.is_cancelled() {
+                return Err(ProbeError::new("cancelled", "nobody waits for the processes any more"));
+            }
+            let entry = entry.map_err(|error| trouble(&error))?;
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            match read_into(&mut text, &format!("/proc/{pid}/stat")) {
+                Ok(()) => processes.extend(parse_stat(&String::from_utf8_lossy(&text))),
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => denied = true,
+                // It has ended meanwhile.
+                Err(_) => {}
+            }
+        }
+        // Process 1 is always there: when it is not in the list, `hidepid` hides what belongs to others.
+        let hidden = denied || !processes.iter().any(|process: &Process| process.pid == 1);
+        // Read last, so that no process is younger than nothing.
+        let up = uptime()?;
+        Ok(Self { processes, hidden, up })
+    }
+
+    /// How long the process has been there.
+    pub fn age(&self, process: &Process) -> Duration {
+        self.up.saturating_sub(process.start)
+    }
+
+    /// Percent of one processor since its start, as `ps` has it; more than 100 with several threads.
+    pub fn cpu(&self, process: &Process) -> f64 {
+        let age = self.age(process).as_secs_f64();
+        if age > 0.0 { process.busy.as_secs_f64() / age * 100.0 } else { 0.0 }
+    }
+
+    /// `pid` and all that it started, directly or not.
+    pub fn family(&self, pid: i32) -> HashSet<i32> {
+        let parents = self.parents();
+        let is_in = |process: &&Process| ancestors(process.pid, &parents).any(|ancestor| ancestor == pid);
+        let descendants = self.processes.iter().filter(is_in).map(|process| process.pid);
+        descendants.chain([pid]).collect()
+    }
+
+    /// Those that started `pid`, directly or not.
+    pub fn ancestors(&self, pid: i32) -> HashSet<i32> {
+        ancestors(pid, &self.parents()).collect()
+    }
+
+    fn parents(&self) -> HashMap<i32, i32> {
+        self.processes.iter().map(|process| (process.pid, process.parent)).collect()
+    }
+}
+
+fn ancestors(pid: i32, parents: &HashMap<i32, i32>) -> impl Iterator<Item = i32> {
+    let parent = |pid: &i32| parents.get(pid).copied().filter(|parent| *parent > 0);
+    // Read one after the other, the numbers may name a circle when one is taken again meanwhile.
+    std::iter::successors(parent(&pid), parent).take(parents.len())
+}
+
+impl Process {
+    pub fn is_alive(&self) -> bool {
+        self.state != State::Zombie
+    }
+
+    /// The effective user.
+    pub fn user(&self) -> Option<u32> {
+        Some(fs::metadata(format!("/proc/{}", self.pid)).ok()?.uid())
+    }
+
+    /// Separated by NUL; empty of kernel threads, zombies and processes that have just ended.
+    pub fn arguments(&self) -> Vec<u8> {
+        let mut arguments = Vec::new();
+        if !self.kernel && read_into(&mut arguments, &format!("/proc/{}/cmdline", self.pid)).is_err() {
+            arguments.clear();
+        }
+        arguments
+    }
+
+    pub fn executable(&self) -> Executable {
+        if self.kernel || !self.is_alive() {
+            return Executable::None;
+        }
+        match fs::read_link(format!("/proc/{}/exe", self.pid)) {
+            Ok(path) => Executable::of_link(&path),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Executable::NotPermitted,
+            Err(_) => Executable::None,
+        }
+    }
+
+    /// How many files it has open; `None` when this user may not know.
+    pub fn open_files(&self) -> Option<u64> {
+        let folder = format!("/proc/{}/fd", self.pid);
+        // Linux 6.2 and newer count them in the size of the folder, and for every user.
+        match fs::metadata(&folder).map(|folder| folder.size()) {
+            Ok(count) if count > 0 => return Some(count),
+            Ok(_) => {}
+            Err(error) => return (error.kind() != ErrorKind::PermissionDenied).then_some(0),
+        }
+        match fs::read_dir(&folder) {
+            Ok(entries) => Some(entries.fold(0, |count, _| count + 1)),
+            Err(error) => (error.kind() != ErrorKind::PermissionDenied).then_some(0),
+        }
+    }
+
+    pub fn names(&self) -> Names {
+        let executable = match self.executable() {
+            Executable::File { name, .. } => Some(name),
+            Executable::None | Executable::NotPermitted => None,
+        };
+        Names { executable, program: command_line::program(&self.arguments()), comm: self.comm.clone() }
+    }
+}
+
+impl Names {
+    /// Whether `name` is one of them in full. Of a zombie only the beginning is known, and that must do.
+    pub fn include(&self, name: &str) -> bool {
+        match (&self.executable, &self.program) {
+            (None, None) => self.comm == name || (self.comm.len() == 15 && name.starts_with(&self.comm)),
+            (executable, program) => {
+                self.comm == name || [executable, program].into_iter().flatten().any(|known| known == name)
+            }
+        }
+    }
+
+    /// The best of them.
+    pub fn best(&self) -> &str {
+        self.executable.as_ref().or(self.program.as_ref()).unwrap_or(&self.comm)
+    }
+}
+
+impl Executable {
+    fn of_link(path: &Path) -> Self {
+        let bytes = path.as_os_str().as_bytes();
+        let (path, gone) = match bytes.strip_suffix(b" (deleted)") {
+            Some(path) => (path, true),
+            None => (bytes, false),
+        };
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+        // A program that runs from memory never had a file.
+        let deleted = gone && !path.starts_with(b"/memfd:");
+        Self::File { name: String::from_utf8_lossy(name).into_owned(), deleted }
+    }
+}
+
+fn read_into(text: &mut Vec<u8>, path: &str) -> io::Result<()> {
+    text.clear();
+    File::open(path)?.take(MOST_ARGUMENTS).read_to_end(text).map(|_| ())
+}
+
+fn uptime() -> Result<Duration, ProbeError> {
+    let text = fs::read_to_string("/proc/uptime").map_err(|error| ProbeError::io("/proc/uptime", &error))?;
+    let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| ProbeError::new("bad_answer", format!("/proc/uptime holds `{}`", text.trim())))
+}
+
+/// `4711 (the name) S 1 ...`: see `proc_pid_stat(5)`. The name may hold spaces and brackets.
+fn parse_stat(text: &str) -> Option<Process> {
+    const KERNEL_THREAD: u64 = 0x0020_0000;
+    let (pid, rest) = text.split_once(" (")?;
+    let (comm, rest) = rest.rsplit_once(") ")?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    // The numbers of the manual page count from the pid, which is the first.
+    let field = |number: usize| fields.get(number - 3).copied();
+    let number = |of: usize| field(of)?.parse::<u64>().ok();
+    let ticks = rustix::param::clock_ticks_per_second();
+    let time = |ticked: u64| Duration::from_secs_f64(ticked as f64 / ticks as f64);
+    Some(Process {
+        pid: pid.parse().ok()?,
+        parent: field(4)?.parse().ok()?,
+        comm: comm.to_owned(),
+        state: State::of_letter(field(3)?),
+        kernel: number(9)? & KERNEL_THREAD != 0,
+        threads: number(20)?,
+        memory: number(24)?.saturating_mul(rustix::param::page_size() as u64),
+        busy: time(number(14)?.saturating_add(number(15)?)),
+        start: time(number(22)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_brackets_does_not_shift_the_fields() {
+        let text = "42 (a) S (b) D 7 42 42 0 -1 4194304 1 0 0 0 300 200 0 0 20 0 5 0 1000 999999 25 1844674407";
+        let process = parse_stat(text).expect("a process");
+        assert_eq!((process.comm.as_str(), process.parent, process.state), ("a) S (b", 7, State::Stuck));
+        assert_eq!(
+            (process.threads, process.busy, process.start),
+            (5, Duration::from_secs(5), Duration::from_secs(10))
+        );
+        assert_eq!(process.memory, 25 * rustix::param::page_size() as u64);
+        assert_eq!(parse_stat("42 (a) S 7"), None);
+    }
+
+    #[test]
+    fn a_replaced_executable_keeps_its_name_and_one_in_memory_is_not_replaced() {
+        let of = |path: &str| Executable::of_link(Path::new(path));
+        assert_eq!(of("/usr/bin/web"), Executable::File { name: "web".to_owned(), deleted: false });
+        assert_eq!(of("/usr/bin/web (deleted)"), Executable::File { name: "web".to_owned(), deleted: true });
+        assert_eq!(of("/memfd:runc (deleted)"), Executable::File { name: "memfd:runc".to_owned(), deleted: false });
+    }
+
+    #[test]
+    fn names_match_in_full_and_by_their_beginning_only_when_nothing_more_is_known() {
+        let names = |executable: Option<&str>, comm: &str| Names {
+            executable: executable.map(str::to_owned),
+            program: None,
+            comm: comm.to_owned(),
+        };
+        assert!(names(Some("a-very-long-process-name"), "a-very-long-pro").include("a-very-long-process-name"));
+        assert!(!names(Some("a-very-long-process-name"), "a-very-long-pro").include("a-very-long-process-other"));
+        assert!(names(None, "a-very-long-pro").include("a-very-long-process-name"));
+        assert!(!names(None, "web").include("webserver"));
+        assert!(names(Some("python3.11"), "gunicorn").include("gunicorn"));
+    }
+}
