@@ -1,0 +1,69 @@
+"""Runs commands in turn (A B C A B C ...), whole processes seen from outside, and compares them pair by pair."""
+
+import os
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Program:
+    name: str
+    command: list
+    # What it must end with: a quick wrong answer is worth nothing.
+    exits: int = 0
+    prints: str = ""
+    wall: list = field(default_factory=list)
+    cpu: list = field(default_factory=list)
+    peak: float = 0.0
+
+    def ms(self):
+        return statistics.median(self.wall) * 1000
+
+    def ratio(self, other):
+        """The median of the ratios of neighbouring runs, which a busy machine slows down alike."""
+        return statistics.median(mine / theirs for mine, theirs in zip(self.wall, other.wall))
+
+
+def busy_share(seconds):
+    def read():
+        with open("/proc/stat", encoding="ascii") as file:
+            times = [int(word) for word in file.readline().split()[1:9]]
+        return sum(times) - times[3] - times[4], sum(times)
+    busy, total = read()
+    time.sleep(seconds)
+    later_busy, later_total = read()
+    return (later_busy - busy) / max(1, later_total - total)
+
+
+def wait_for_quiet(patience):
+    """Others may work on this machine; their work is not to be measured."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and busy_share(0.2) > 0.1:
+        pass
+
+
+def once(meas, program, scratch):
+    output = os.path.join(scratch, "output")
+    done = subprocess.run([meas, output, *program.command], capture_output=True, text=True, check=True)
+    wall, cpu, peak, status = done.stdout.split()
+    with open(output, encoding="utf-8", errors="replace") as file:
+        printed = file.read()
+    if int(status) != program.exits or program.prints not in printed:
+        raise SystemExit(f"{program.name} ended with {status}, expected {program.exits} and {program.prints!r}; it printed:\n{printed[-2000:]}")
+    return float(wall), float(cpu), int(peak) / 1024
+
+
+def compare(meas, programs, runs, scratch, patience):
+    """Fills the programs' times; the first round, which warms the caches, does not count."""
+    for program in programs:
+        once(meas, program, scratch)
+    for _ in range(runs):
+        wait_for_quiet(patience)
+        for program in programs:
+            wall, cpu, peak = once(meas, program, scratch)
+            program.wall.append(wall)
+            program.cpu.append(cpu)
+            program.peak = max(program.peak, peak)
+    return programs
