@@ -50,7 +50,7 @@ impl Reader {
         let secrets = self.secrets.into_inner();
         if !secrets.is_empty() {
             let starred = Arc::new(self.source.starred(&secrets));
-            for problem in problems.iter_mut() {
+            for problem in &mut problems {
                 problem.source = Some(Arc::clone(&starred));
             }
         }

@@ -38,7 +38,7 @@ impl Case {
 
     /// `opsctl.yaml`, with the procedures of the folder `pack` and a journal beside it.
     pub fn site(self, more: &str) -> Self {
-        self.file("opsctl.yaml", &format!("site: test\ntimezone: UTC\npacks: [./pack]\njournal: ./journal.db\n{more}"))
+        self.file("opsctl.yaml", format!("site: test\ntimezone: UTC\npacks: [./pack]\njournal: ./journal.db\n{more}"))
     }
 
     /// `path` is `group/name.yaml`.
