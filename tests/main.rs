@@ -3,6 +3,7 @@
 mod support;
 
 mod cli;
+mod docs;
 mod drill;
 mod engine;
 mod examples;
