@@ -78,23 +78,23 @@ fn builtins() -> Vec<Command> {
                 .num_args(0..)
                 .help("Folders of procedures, or single files, instead of the site's packs"),
         ),
-        Command::new("explain").about("Show the inputs and facts of a kind of probe, with types and units").arg(
+        Command::new("explain").about("Show what a kind of probe takes and reports, or the keys of a document").arg(
             Arg::new("kind")
                 .value_name("KIND")
                 .help("A kind of probe, `procedure`, `site` or `conditions`; all kinds when not given"),
         ),
         Command::new("schema")
-            .about("Print the JSON Schema of the procedure format, for editors")
+            .about("Print the JSON Schema of procedures or of the site file, for editors")
             .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),
         Command::new("history").about("List the recorded runs, newest first").args([
-            Arg::new("what").value_name("GROUP|PROCEDURE").help("Only runs of this group, or of this group/procedure"),
+            Arg::new("what").value_name("GROUP[/PROCEDURE]").help("Only runs of this group, or of this procedure"),
             Arg::new("limit")
                 .long("limit")
                 .short('n')
                 .value_name("COUNT")
                 .value_parser(value_parser!(u32).range(1..))
                 .default_value("20")
-                .help("At most so many"),
+                .help("List at most this many"),
             Arg::new("outcome")
                 .long("outcome")
                 .value_parser(PossibleValuesParser::new(
@@ -112,7 +112,7 @@ fn builtins() -> Vec<Command> {
             format_arg(FORMATS),
         ]),
         Command::new("journal")
-            .about("The record of all runs")
+            .about("Verify the record of all runs, or make its lists anew")
             .subcommand_required(true)
             .arg_required_else_help(true)
             .subcommand(Command::new("verify").about("Verify the hash chain: nothing changed, nothing removed"))
@@ -156,11 +156,16 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
     let mut command =
         Command::new(group.to_owned()).about(ids.iter().map(|id| id.name()).collect::<Vec<_>>().join(", ")).subcommand(
             run_args(Command::new("check"))
-                .about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
+                .about("Look at everything that the procedures of the group name; one verdict for each criterion"),
         );
     for id in ids {
         let mut sub = run_args(Command::new(id.name().to_owned()));
-        sub = sub.arg(Arg::new("check").long("check").action(ArgAction::SetTrue).help("Look only"));
+        sub = sub.arg(
+            Arg::new("check")
+                .long("check")
+                .action(ArgAction::SetTrue)
+                .help("Look only, which is all that this version does"),
+        );
         if help {
             sub = sub.about(library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned()));
             // What it does comes before the options, which are the same everywhere.
@@ -194,13 +199,13 @@ fn run_args(command: Command) -> Command {
             .value_name("STEP")
             .value_delimiter(',')
             .action(ArgAction::Append)
-            .help("Only these steps"),
+            .help("Only these steps, by id: `a,b`, or repeated"),
         Arg::new("skip")
             .long("skip")
             .value_name("STEP")
             .value_delimiter(',')
             .action(ArgAction::Append)
-            .help("Not these steps"),
+            .help("All but these steps"),
         Arg::new("tag")
             .long("tag")
             .value_name("TAG")
@@ -212,7 +217,7 @@ fn run_args(command: Command) -> Command {
             .value_name("COUNT")
             .value_parser(value_parser!(u16).range(1..=256))
             .default_value("8")
-            .help("Looks at the same time"),
+            .help("How many looks run at the same time"),
     ])
 }
 
