@@ -210,7 +210,12 @@ fn parse_at(text: &str, ty: FactType, depth: usize) -> Result<Condition, Conditi
         return Err(ConditionError::new("the condition is nested too deeply", "write it in fewer levels"));
     }
     if text.is_empty() {
-        return Err(ConditionError::new("the condition is empty", format!("write for example `{}`", ty.describe().1)));
+        let help = if matches!(ty, FactType::Text | FactType::Any) {
+            "write what is expected; the empty text is `'\"\"'`".to_owned()
+        } else {
+            format!("write for example `{}`", ty.describe().1)
+        };
+        return Err(ConditionError::new("the condition is empty", help));
     }
     if let Some(literal) = unquote(text) {
         return literal_condition(&literal, text, ty, Quoted::Yes);

@@ -261,17 +261,16 @@ impl FromStr for Quantity {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        let end = text
-            .char_indices()
-            .find(|&(at, c)| !(c.is_ascii_digit() || c == '.' || c == '_' || (at == 0 && matches!(c, '-' | '+'))))
-            .map_or(text.len(), |(at, _)| at);
         let not_a_number = || QuantityError::NotANumber { text: text.to_owned() };
-        let (digits, word) = (text[..end].replace('_', ""), text[end..].trim());
-        let number = digits
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite() && digits.ends_with(|c: char| c.is_ascii_digit()))
-            .ok_or_else(not_a_number)?;
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let end = unsigned.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '_'))).unwrap_or(unsigned.len());
+        let (digits, word) = (&unsigned[..end], unsigned[end..].trim());
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let is_plain = whole.starts_with(|c: char| c.is_ascii_digit())
+            && !fraction.is_empty()
+            && fraction.chars().all(|c| c.is_ascii_digit());
+        let number = text[..text.len() - unsigned.len() + end].replace('_', "").parse::<f64>().ok();
+        let number = number.filter(|number| is_plain && number.is_finite()).ok_or_else(not_a_number)?;
         if word.is_empty() {
             return Ok(Self::count(number));
         }

@@ -142,8 +142,11 @@ impl Reader {
         integer
     }
 
-    /// A list; a single value is an error that shows how to write one.
+    /// A list that is not empty; a single value is an error that shows how to write one.
     pub fn items<'n>(&self, node: &'n Node, what: &str) -> &'n [Node] {
+        if node.list().is_some_and(<[Node]>::is_empty) {
+            self.error(&node.span, format!("{what} is an empty list"), "", "name at least one, or remove the key");
+        }
         node.list().unwrap_or_else(|| {
             self.error(
                 &node.span,
@@ -159,9 +162,6 @@ impl Reader {
     pub fn words(&self, node: &Node, what: &str) -> Vec<(Range<usize>, String)> {
         let mut seen = HashSet::new();
         let items = self.items(node, what);
-        if node.list().is_some_and(<[Node]>::is_empty) {
-            self.error(&node.span, format!("{what} is an empty list"), "", "name at least one, or remove the key");
-        }
         let mut words = Vec::new();
         for item in items {
             if let Some(word) = self.text(item, what) {

@@ -19,6 +19,7 @@ pub enum Form {
     Duration,
     /// A mapping with these keys.
     Keys(&'static [KeySpec]),
+    Day,
     /// A list of mappings with these keys.
     List(&'static [KeySpec]),
     /// A mapping from names to mappings with these keys.
@@ -118,7 +119,7 @@ pub const WAIVER: &[KeySpec] = &[
     key("subject", Form::Text, "only this mount, file, name; all if not given"),
     must("owner", Form::Text, "who answers for it"),
     must("reason", Form::Text, "why it is accepted"),
-    must("until", Form::Text, "the last day on which it holds: 2026-12-31"),
+    must("until", Form::Day, "the last day on which it holds: 2026-12-31"),
 ];
 
 pub const SITE: &[KeySpec] = &[

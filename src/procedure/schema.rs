@@ -8,8 +8,10 @@ use crate::model::input::{InputSpec, InputType, Need};
 use crate::probe;
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+const AMOUNT: &str = r"[0-9][0-9_]*(\.[0-9]+)?";
 const NUMBER: &str = r"[-+]?[0-9][0-9_]*(\.[0-9]+)?";
-const RELATION: &str = r"(above|at least|below|at most|>=|<=|>|<)";
+/// With the space after it.
+const RELATION: &str = r"((above|at least|below|at most) \s*|(>=|<=|>|<)\s*)";
 
 /// Of a procedure's file.
 #[must_use]
@@ -17,6 +19,7 @@ pub fn procedure() -> Json {
     let mut schema = object(keys::PROCEDURE);
     schema["$schema"] = json!(DRAFT);
     schema["title"] = json!("opsctl procedure");
+    schema["$defs"] = conditions();
     let steps = &mut schema["properties"]["steps"]["items"];
     steps["oneOf"] = Json::Array(
         probe::KINDS
@@ -47,6 +50,7 @@ fn step_of(kind: &probe::Kind) -> Json {
     let facts = facts(kind.facts);
     json!({
         "required": ["probe"],
+        "not": {"required": ["gather"]},
         "anyOf": [{"required": ["expect"]}, {"required": ["prefer"]}],
         "properties": { "probe": look, "expect": facts.clone(), "prefer": facts },
     })
@@ -79,15 +83,27 @@ fn form(form: Form) -> Json {
             json!({"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}, {"type": "integer", "minimum": 0}]})
         }
         Form::Words => json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": text()}),
-        Form::Duration => duration(),
+        Form::Duration => {
+            let mut some = duration();
+            some["not"] = json!({"type": "string", "pattern": r"^\s*\+?[0_]+(\.0+)?\s*[a-z]"});
+            some
+        }
+        Form::Day => json!({"type": "string", "pattern": r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$"}),
         Form::Keys(keys) => object(keys),
         Form::List(keys) => json!({"type": "array", "minItems": 1, "items": object(keys)}),
         Form::Named(keys) => json!({"type": "object", "additionalProperties": object(keys)}),
         Form::Choice(choices) => json!({"enum": choices}),
         Form::Integer(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Form::MaybeSecret => maybe_secret(),
-        Form::Vars => json!({"type": ["object", "null"], "additionalProperties":
-            {"anyOf": [{"type": ["string", "number", "boolean", "null"]}, {"type": "array", "items": {"type": ["string", "number", "boolean"]}}, secret()]}}),
+        Form::Vars => json!({
+            "type": ["object", "null"],
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "not": {"enum": ["steps", "run", "vars"]}},
+            "additionalProperties": {"anyOf": [
+                {"type": ["string", "number", "boolean", "null"], "not": template()},
+                {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},
+                secret(),
+            ]},
+        }),
         Form::Look => look(),
         Form::Looks => json!({"anyOf": [look(), {"type": "array", "minItems": 1, "items": look()}]}),
         Form::Conditions => json!({"type": "object", "minProperties": 1}),
@@ -166,7 +182,7 @@ fn input(ty: InputType) -> Json {
 fn facts(specs: &[FactSpec]) -> Json {
     let mut properties = Map::new();
     for spec in specs {
-        let condition = condition(spec.ty);
+        let condition = reference(spec.ty);
         let mut schema = if spec.family {
             json!({"type": "object", "minProperties": 1, "additionalProperties": condition})
         } else {
@@ -215,9 +231,10 @@ fn scalar(ty: FactType) -> Vec<Json> {
     let forms = [
         number.clone(),
         format!(r"{number}\.\.{number}"),
-        format!(r"{RELATION}\s*{number}"),
-        format!(r"(within|{RELATION})\s*{NUMBER}\s*%\s+of\s+{earlier}"),
-        format!(r"(rises|falls)\s+{RELATION}\s*{NUMBER}(\s*%|{unit})\s+per\s+(hour|day|week)"),
+        format!("{RELATION}{number}"),
+        format!(r"within \s*\+?{AMOUNT}\s*%\s+of\s+{earlier}"),
+        format!(r"{RELATION}{NUMBER}\s*%\s+of\s+{earlier}"),
+        format!(r"(rises|falls)\s+{RELATION}{NUMBER}(\s*%|{unit})\s+per\s+(hour|day|week)"),
         groups.to_owned(),
     ];
     let pattern = format!(r"^\s*(not )*({})\s*$", forms.join("|"));
@@ -228,18 +245,37 @@ fn scalar(ty: FactType) -> Vec<Json> {
     schemas
 }
 
+/// A condition on a fact of this type.
+fn reference(ty: FactType) -> Json {
+    json!({"$ref": format!("#/$defs/{}", definition(ty))})
+}
+
+fn definition(ty: FactType) -> String {
+    ty.describe().0.replace(' ', "_")
+}
+
+/// The conditions on every type of fact, which refer to themselves.
+fn conditions() -> Json {
+    let types = probe::KINDS.iter().flat_map(|kind| kind.facts).map(|fact| fact.ty);
+    types.map(|ty| (definition(ty), condition(ty))).collect::<Map<_, _>>().into()
+}
+
 fn condition(ty: FactType) -> Json {
     let literal = match (unit(ty), ty) {
         (_, FactType::Text | FactType::Any) => text(),
         (Some(unit), _) => {
-            json!({"anyOf": [{"type": "string", "pattern": format!("^{NUMBER}{unit}$")}, {"type": "number"}]})
+            let mut alternatives = vec![json!({"type": "string", "pattern": format!("^{NUMBER}{unit}$")})];
+            if ty == FactType::Count {
+                alternatives.push(json!({"type": "number"}));
+            }
+            json!({"anyOf": alternatives})
         }
         (None, FactType::Bool) => json!({"type": "boolean"}),
         (None, _) => json!(false),
     };
     let mut alternatives = scalar(ty);
     alternatives.push(json!({"type": "array", "minItems": 1, "items": literal}));
-    let nested = json!({"type": ["string", "number", "boolean", "array", "object"]});
+    let nested = reference(ty);
     for word in ["all", "any"] {
         alternatives.push(json!({"type": "object", "additionalProperties": false, "required": [word],
             "properties": {word: {"type": "array", "minItems": 1, "items": nested}}}));

@@ -96,10 +96,10 @@ fn conditions_that_do_not_fit_are_refused_with_an_example() {
     assert_eq!(lines.join("\n"), REFUSED.trim());
 }
 
-const REFUSED: &str = r"
+const REFUSED: &str = r#"
 `20%` is a percentage, such as `20%`, which does not fit a size | write for example `at least 512MiB`
 `20` is a number without a unit, such as `3`, which does not fit a duration | write for example `below 2s`
-`20%` does not fit a fact that is a yes or no | write for example `true`
+`above 20%` does not fit a fact that is a yes or no | write for example `true`
 `five` is not a number; write a number and a unit, such as `20%`, `512MiB`, `2s` or `10/min` | write for example `at most 10`
 `parsec` is not a unit; the units are %, B KiB MiB GiB TiB, kB MB GB TB, ms s m h d w, /min | write for example `below 2s`
 `299..200` is not a range | write the lower end first: `200..299`
@@ -110,6 +110,6 @@ const REFUSED: &str = r"
 `within -5% of previous` is a distance below zero | write for example `within 30% of previous`
 `rises below 5%` does not say which earlier value is meant | write for example `within 30% of median(14)`, `at most 150% of previous` or `rises below 5% per day`
 an empty item in a list | remove it, or write what is allowed
-the condition is empty | write for example `contains ok`
+the condition is empty | write what is expected; the empty text is `'""'`
 the condition is nested too deeply | write it in fewer levels
-";
+"#;
