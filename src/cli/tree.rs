@@ -151,13 +151,20 @@ fn builtins() -> Vec<Command> {
 fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: &Globals, site: &Site) -> Command {
     let asked = globals.command.as_deref() == Some(group)
         || (globals.command.as_deref() == Some("help") && globals.subcommand.as_deref() == Some(group));
+    let command = Command::new(group.to_owned()).about(format!(
+        "{} {}",
+        ids.len(),
+        if ids.len() == 1 { "procedure" } else { "procedures" }
+    ));
+    // What is in the other groups matters only to those who describe the whole tree.
+    if !asked && !matches!(globals.command.as_deref(), Some("completions" | "man")) {
+        return command;
+    }
     let help = globals.wants_help && asked;
-    let mut command = Command::new(group.to_owned())
-        .about(format!("{} {}", ids.len(), if ids.len() == 1 { "procedure" } else { "procedures" }))
-        .subcommand(
-            run_args(Command::new("check"))
-                .about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
-        );
+    let mut command = command.subcommand(
+        run_args(Command::new("check"))
+            .about("Every procedure of the group, look-only, side by side, one verdict per criterion"),
+    );
     for id in ids {
         let mut sub = run_args(Command::new(id.name().to_owned()));
         sub = sub.arg(Arg::new("check").long("check").action(ArgAction::SetTrue).help("Look only"));
