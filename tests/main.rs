@@ -7,6 +7,7 @@ mod drill;
 mod engine;
 mod examples;
 mod init;
+mod inventory;
 mod journal;
 mod layers;
 mod model;

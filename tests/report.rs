@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 
 use screen::Screen;
 
-const EIGHTY: Style = Style { colour: false, width: 80, timezone: chrono_tz::Europe::Warsaw };
+const EIGHTY: Style = Style { colour: false, width: 80, timezone: chrono_tz::Europe::Warsaw, kept: true };
 
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);

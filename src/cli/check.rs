@@ -88,7 +88,7 @@ pub fn run(procedures: Vec<Procedure>, request: Request, globals: &Globals, site
         .into_iter()
         .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
         .collect();
-    let listeners = Listeners::open(&request, globals.style(site.timezone))?;
+    let listeners = Listeners::open(&request, globals, site.timezone)?;
     let journal = settings::journal_path(&site)?;
     block_on(supervise(planned, request, globals.typed.clone(), site, journal, listeners))?
 }
@@ -232,9 +232,9 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn open(request: &Request, style: Style) -> Result<Self, Failure> {
-        let terminal = io::stdout().is_terminal();
-        let format = request.format.unwrap_or(if terminal { Format::Human } else { Format::Plain });
+    fn open(request: &Request, globals: &Globals, timezone: chrono_tz::Tz) -> Result<Self, Failure> {
+        let style = globals.style(timezone);
+        let format = request.format.unwrap_or_else(|| globals.default_format());
         let mut files = Vec::new();
         for (format, path) in &request.reports {
             let file = File::create(path).map_err(|error| {
@@ -276,13 +276,13 @@ impl Listeners {
         if let Some(progress) = self.progress {
             progress.finish().ok();
         }
+        let mut written = Ok(());
         for (path, reporter) in self.files {
-            reporter.finish().map_err(|error| {
-                Failure::new(
-                    format!("cannot write the report {}: {error}", path.display()),
-                    "check the space that is left",
-                )
-            })?;
+            let done = reporter.finish().map_err(|error| {
+                let message = format!("cannot write the report {}: {error}", path.display());
+                Failure::new(message, "check the space that is left; `opsctl show last` shows the run again")
+            });
+            written = written.and(done);
         }
         let holds = matches!(outcome, Outcome::Passed | Outcome::Waived | Outcome::Skipped | Outcome::Pending);
         let interrupted = matches!(
@@ -290,11 +290,11 @@ impl Listeners {
             EventKind::RunFinished { exit: Exit::Interrupted | Exit::Terminated | Exit::CouldNotTell, .. }
         );
         if self.quiet && holds && !interrupted {
-            return Ok(());
+            return written;
         }
         match self.main.finish() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(|error| cannot_report(&error)),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot_report(&error)),
+            Ok(()) | Err(_) => written,
         }
     }
 }

@@ -1,13 +1,18 @@
 //! `opsctl drill`: any command against the practice system.
 
 use std::fmt::Write as _;
-use std::process::Command;
+use std::io;
+use std::process::ExitStatus;
 
 use clap::ArgMatches;
+use rustix::process::Pid;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Done;
+use super::check::block_on;
 use super::message::{self, Failure};
-use super::settings::Globals;
+use super::settings::{DRILL, Globals};
 use crate::drill::{Fault, System};
 use crate::model::outcome::Exit;
 
@@ -58,25 +63,28 @@ fn list() -> String {
 fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
     let failed = |message: String| Failure::new(message, "");
     let own = std::env::current_exe().map_err(|error| failed(format!("cannot find the program itself: {error}")))?;
-    ignore_signals()?;
-    let system = System::start(faults, &own).map_err(|error| {
-        let help = error.help().unwrap_or_default();
-        Failure::new(error.to_string(), help)
-    })?;
-    let mut practised = Command::new(&own);
-    practised.arg("--site").arg(system.site_file());
-    if let Some(colour) = &globals.colour {
-        practised.args(["--color", colour]);
-    }
-    for pair in &globals.set {
-        practised.args(["--set", pair]);
-    }
-    let status = practised
-        .args(command)
-        .status()
-        .map_err(|error| failed(format!("cannot start the program itself: {error}")))?;
-    drop(system);
-    Ok(match status.code() {
+    block_on(async {
+        // Heard from here on, so that a signal cannot end the drill before the system that it takes away.
+        let signals = Signals::listen().map_err(|error| failed(format!("cannot listen for signals: {error}")))?;
+        let system = System::start(faults, &own).map_err(|error| {
+            let help = error.help().unwrap_or_default();
+            Failure::new(error.to_string(), help)
+        })?;
+        let mut practised = Command::new(&own);
+        practised.env(DRILL, "1").arg("--site").arg(system.site_file());
+        if let Some(colour) = &globals.colour {
+            practised.args(["--color", colour]);
+        }
+        for pair in &globals.set {
+            practised.args(["--set", pair]);
+        }
+        // In a group of its own, the command hears each signal once: from here.
+        let practised = practised.args(command).process_group(0).spawn();
+        let practised = practised.map_err(|error| failed(format!("cannot start the program itself: {error}")))?;
+        let status = signals.pass_on_to(practised).await;
+        status.map_err(|error| failed(format!("cannot wait for the practised command: {error}")))
+    })?
+    .map(|status| match status.code() {
         Some(0) => Exit::Ok,
         Some(1) => Exit::Warned,
         Some(2) => Exit::Failed,
@@ -86,15 +94,29 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
     })
 }
 
-/// The practised command hears the signals of the terminal itself and ends in order; the practice system goes after it.
-fn ignore_signals() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let heard = std::thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-        let _entered = runtime.enter();
-        let streams = (signal(SignalKind::interrupt()).ok()?, signal(SignalKind::terminate()).ok()?);
-        drop(streams);
-        Some(())
-    });
-    heard.join().ok().flatten().ok_or_else(|| Failure::new("cannot listen for signals", ""))
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Every signal goes to the command, which ends in order; the practice system goes after it.
+    async fn pass_on_to(mut self, mut command: Child) -> io::Result<ExitStatus> {
+        let pid = command.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        loop {
+            let heard = tokio::select! {
+                status = command.wait() => return status,
+                _ = self.interrupt.recv() => rustix::process::Signal::INT,
+                _ = self.terminate.recv() => rustix::process::Signal::TERM,
+            };
+            if let Some(pid) = pid {
+                rustix::process::kill_process(pid, heard).ok();
+            }
+        }
+    }
 }

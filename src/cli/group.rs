@@ -27,16 +27,19 @@ pub fn run(group: &str, matches: &ArgMatches, globals: &Globals, site: Site, lib
     check::run(procedures, request, globals, site, library)
 }
 
-/// What is in the group: title and last outcome.
+/// What is in the group: last outcome and title.
 fn overview(group: &str, ids: &[&ProcedureId], site: &Site, library: &Library) -> String {
     let runs = last_runs(group, site);
     let wide = ids.iter().map(|id| id.name().len()).max().unwrap_or(0);
+    let last = |id: &ProcedureId| {
+        let run = runs.iter().find(|run| run.procedures.contains(id));
+        run.map_or_else(|| "never run".to_owned(), |run| history::when_and_how(run, site.timezone))
+    };
+    let wide_last = ids.iter().map(|id| last(id).len()).max().unwrap_or(0);
     let mut text = String::new();
     for id in ids {
         let title = library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned());
-        let last = runs.iter().find(|run| run.procedures.contains(id));
-        let last = last.map_or_else(|| "never run".to_owned(), |run| history::when_and_how(run, site.timezone));
-        writeln!(text, "{:<wide$}  {title}  ({last})", id.name()).ok();
+        writeln!(text, "{:<wide$}  {:<wide_last$}  {title}", id.name(), last(id)).ok();
     }
     writeln!(text, "\n`opsctl {group} check` looks at all of them; `opsctl {group} PROCEDURE --help` shows one.").ok();
     text

@@ -12,7 +12,6 @@ use super::settings::{self, Globals};
 use crate::journal::{Access, Filter, Journal, Problem, RunSummary};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::record::Record;
-use crate::procedure::site::local_timezone;
 use crate::report::Format;
 
 /// `opsctl history`.
@@ -29,12 +28,15 @@ pub fn list(matches: &ArgMatches, globals: &Globals) -> Done {
     }
     let outcome = matches.get_one::<String>("outcome");
     filter.outcome = outcome.and_then(|word| Outcome::ALL.into_iter().find(|outcome| outcome.word() == word));
-    let path = settings::journal_of(globals)?;
-    let runs = block_on(async { Journal::open(&path, Access::Read).await?.runs(&filter).await })??;
+    let (path, timezone) = settings::journal_of(globals)?;
+    let runs = match block_on(async { Journal::open(&path, Access::Read).await?.runs(&filter).await })? {
+        Err(error) if matches!(error.problem, Problem::Missing) => Vec::new(),
+        other => other?,
+    };
     if matches.get_one::<String>("format").is_some_and(|format| format == "json") {
         message::print(&as_json(&runs));
     } else {
-        message::print(&as_text(&runs, &path.display().to_string()));
+        message::print(&as_text(&runs, timezone, &path.display().to_string()));
     }
     Ok(Exit::Ok)
 }
@@ -52,17 +54,18 @@ fn as_json(runs: &[RunSummary]) -> String {
     format!("{}\n", serde_json::Value::Array(lines.collect()))
 }
 
-fn as_text(runs: &[RunSummary], journal: &str) -> String {
+fn as_text(runs: &[RunSummary], timezone: chrono_tz::Tz, journal: &str) -> String {
     if runs.is_empty() {
-        return format!("no runs in {journal}\n");
+        return format!("no such run in the journal {journal}\n");
     }
-    let zone = local_timezone();
     let mut text = String::new();
     for run in runs {
-        let id = run.run.to_string();
+        let short = run.run.short();
+        let alike = runs.iter().filter(|other| other.run.short() == short).count();
+        let id = if alike > 1 { run.run.to_string() } else { short };
         let outcome = run.finished.map_or("unfinished", |finished| finished.outcome.word());
-        let started = run.started.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S");
-        writeln!(text, "{id}  {started}  {outcome:<10}  {}  {}", run.command, run.operator).ok();
+        let started = run.started.with_timezone(&timezone).format("%Y-%m-%d %H:%M:%S");
+        writeln!(text, "{id}  {started}  {outcome:<10}  {}  by {}", run.command, run.operator).ok();
     }
     text
 }
@@ -76,16 +79,14 @@ pub fn when_and_how(run: &RunSummary, zone: chrono_tz::Tz) -> String {
 /// `opsctl show RUN`.
 pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
     let Some(given) = matches.get_one::<String>("run") else { return Ok(Exit::CouldNotTell) };
-    let path = settings::journal_of(globals)?;
+    let (path, _) = settings::journal_of(globals)?;
     let events = block_on(async {
         let journal = Journal::open(&path, Access::Read).await?;
         journal.replay(journal.find(given).await?).await
     })??;
     let record = Record::of(&events);
     let zone = record.start.as_ref().and_then(|start| start.timezone.parse().ok()).unwrap_or(chrono_tz::UTC);
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let format =
-        matches.get_one::<Format>("format").copied().unwrap_or(if terminal { Format::Human } else { Format::Plain });
+    let format = matches.get_one::<Format>("format").copied().unwrap_or_else(|| globals.default_format());
     let text = format
         .render(&record, globals.style(zone))
         .map_err(|error| Failure::new(format!("cannot show the run: {error}"), ""))?;
@@ -96,7 +97,7 @@ pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
 
 /// `opsctl journal verify` and `opsctl journal rebuild`.
 pub fn journal(matches: &ArgMatches, globals: &Globals) -> Done {
-    let path = settings::journal_of(globals)?;
+    let (path, _) = settings::journal_of(globals)?;
     if matches.subcommand_name() == Some("rebuild") {
         block_on(async { Journal::open(&path, Access::Write).await?.rebuild().await })??;
         message::print(&format!("the lists of {} are made anew from its events\n", path.display()));
@@ -112,9 +113,10 @@ pub fn journal(matches: &ArgMatches, globals: &Globals) -> Done {
         Err(error) => return Err(error.into()),
     };
     let mut text = format!(
-        "the journal is whole: {} events of {} runs\n  file  {}\n  head  {}\n",
+        "the journal is whole: {} events of {} {}\n  file  {}\n  head  {}\n",
         verified.events,
         verified.runs,
+        if verified.runs == 1 { "run" } else { "runs" },
         path.display(),
         verified.head
     );

@@ -17,10 +17,7 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
         let (site, library) = settings::open(globals)?;
         return whole(&site, &library);
     }
-    let mut site = match settings::site_file(globals)? {
-        Some(path) => Site::read(&path)?,
-        None => settings::no_site(),
-    };
+    let mut site = settings::site(globals)?;
     let mut problems = crate::procedure::diagnostic::Diagnostics::default();
     let mut count = 0;
     for path in &paths {

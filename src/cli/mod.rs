@@ -5,6 +5,7 @@ mod drill;
 mod explain;
 mod group;
 mod history;
+mod init;
 mod lint;
 mod message;
 mod settings;
@@ -45,7 +46,7 @@ fn run(args: &[OsString], globals: &Globals) -> Done {
         return Ok(Exit::Ok);
     }
     if first.is_some_and(tree::is_builtin) && !(first == Some("completions") || first == Some("man")) {
-        let matches = match parse(tree::builtin_only(), args) {
+        let matches = match parse(tree::builtin_only(globals), args) {
             Ok(matches) => matches,
             Err(exit) => return Ok(exit),
         };
@@ -84,6 +85,7 @@ fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
         Some(("show", matches)) => history::show(matches, globals),
         Some(("journal", matches)) => history::journal(matches, globals),
         Some(("drill", matches)) => drill::run(matches, globals),
+        Some(("init", matches)) => init::run(matches),
         _ => Ok(Exit::CouldNotTell),
     }
 }

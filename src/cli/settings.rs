@@ -2,14 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::message::Failure;
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 use crate::procedure::template::Vars;
 use crate::procedure::yaml::{Node, NodeKind};
-use crate::report::Style;
+use crate::report::{Format, Style};
 
 /// The options that decide which commands there are, read before clap knows the commands.
 #[derive(Debug, Default)]
@@ -27,6 +27,9 @@ pub struct Globals {
     /// As typed, without the program.
     pub typed: String,
 }
+
+/// Set for the command that a drill practises.
+pub const DRILL: &str = "OPSCTL_DRILL";
 
 /// Options of any command that take a value: their value is not a command.
 const WITH_VALUE: &[&str] =
@@ -86,7 +89,23 @@ impl Globals {
 
     /// How reports to standard output look.
     pub fn style(&self, timezone: chrono_tz::Tz) -> Style {
-        Style { colour: self.colour(std::io::stdout().is_terminal()), width: width(), timezone }
+        let colour = self.colour(std::io::stdout().is_terminal());
+        Style { colour, width: width(), timezone, kept: std::env::var_os(DRILL).is_none() }
+    }
+
+    /// How a report looks that names no format: for people where people read, or where they ask for colour in a pipe.
+    pub fn default_format(&self) -> Format {
+        let people = std::io::stdout().is_terminal() || self.colour.as_deref() == Some("always");
+        if people { Format::Human } else { Format::Plain }
+    }
+
+    /// The same for clap, which paints help and errors.
+    pub fn colour_choice(&self) -> clap::ColorChoice {
+        match self.colour.as_deref() {
+            Some("always") => clap::ColorChoice::Always,
+            Some("never") => clap::ColorChoice::Never,
+            _ => clap::ColorChoice::Auto,
+        }
     }
 }
 
@@ -151,15 +170,23 @@ pub fn no_site() -> Site {
     Site::of_this_machine(&host())
 }
 
+/// The site that the options lead to.
+///
+/// # Errors
+/// All that is wrong in the site file.
+pub fn site(globals: &Globals) -> Result<Site, Failure> {
+    Ok(match site_file(globals)? {
+        Some(path) => Site::read(&path)?,
+        None => no_site(),
+    })
+}
+
 /// The site and its library.
 ///
 /// # Errors
 /// All that is wrong in the site file, its packs and --set.
 pub fn open(globals: &Globals) -> Result<(Site, Library), Failure> {
-    let site = match site_file(globals)? {
-        Some(path) => Site::read(&path)?,
-        None => no_site(),
-    };
+    let site = site(globals)?;
     let library = Library::open(&site, &set(globals)?)?;
     Ok((site, library))
 }
@@ -204,11 +231,8 @@ pub fn journal_path(site: &Site) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The journal of the site that the options lead to; a broken site file does not hide the records.
-pub fn journal_of(globals: &Globals) -> Result<PathBuf, Failure> {
-    let site = match site_file(globals)? {
-        Some(path) => Site::read(Path::new(&path))?,
-        None => no_site(),
-    };
-    journal_path(&site)
+/// The journal of the site that the options lead to, and the time zone in which its users live.
+pub fn journal_of(globals: &Globals) -> Result<(PathBuf, chrono_tz::Tz), Failure> {
+    let site = site(globals)?;
+    Ok((journal_path(&site)?, site.timezone))
 }

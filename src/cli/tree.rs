@@ -18,13 +18,13 @@ pub fn is_builtin(name: &str) -> bool {
 }
 
 /// The commands that need no procedures: quick, and there even when the site file is broken.
-pub fn builtin_only() -> Command {
-    root().subcommands(builtins())
+pub fn builtin_only(globals: &Globals) -> Command {
+    root(globals).subcommands(builtins())
 }
 
 /// All commands.
 pub fn whole(library: &Library, globals: &Globals, site: &Site) -> Command {
-    let mut command = root();
+    let mut command = root(globals);
     for (group, ids) in library.groups() {
         if BUILTIN.contains(&group) {
             continue;
@@ -34,8 +34,9 @@ pub fn whole(library: &Library, globals: &Globals, site: &Site) -> Command {
     command.subcommands(builtins())
 }
 
-fn root() -> Command {
+fn root(globals: &Globals) -> Command {
     Command::new("opsctl")
+        .color(globals.colour_choice())
         .version(env!("CARGO_PKG_VERSION"))
         .about("Operations procedures as checklists that run: look, judge, record")
         .long_about(
@@ -151,11 +152,8 @@ fn builtins() -> Vec<Command> {
 fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: &Globals, site: &Site) -> Command {
     let asked = globals.command.as_deref() == Some(group)
         || (globals.command.as_deref() == Some("help") && globals.subcommand.as_deref() == Some(group));
-    let command = Command::new(group.to_owned()).about(format!(
-        "{} {}",
-        ids.len(),
-        if ids.len() == 1 { "procedure" } else { "procedures" }
-    ));
+    let names: Vec<&str> = ids.iter().map(|id| id.name()).collect();
+    let command = Command::new(group.to_owned()).about(names.join(", "));
     // What is in the other groups matters only to those who describe the whole tree.
     if !asked && !matches!(globals.command.as_deref(), Some("completions" | "man")) {
         return command;
@@ -170,11 +168,13 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
         sub = sub.arg(Arg::new("check").long("check").action(ArgAction::SetTrue).help("Look only"));
         if help {
             sub = sub.about(library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned()));
-            if let Ok(procedures) = library.load([*id], site)
-                && let [procedure] = procedures.as_slice()
-            {
-                sub = sub.after_help(details(procedure));
-            }
+            // What it does comes before the options, which are the same everywhere.
+            sub = sub.help_template("{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}");
+            sub = sub.before_help(match library.load([*id], site).as_deref() {
+                Ok([procedure]) => details(procedure),
+                Ok(_) => String::new(),
+                Err(problems) => problems.render(false) + "It does not run like this.",
+            });
         }
         command = command.subcommand(sub);
     }
@@ -222,6 +222,8 @@ fn run_args(command: Command) -> Command {
 }
 
 /// Purpose, budget, criteria and steps, for the help of a procedure.
+///
+/// clap trims it.
 fn details(procedure: &Procedure) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();

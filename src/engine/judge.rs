@@ -66,7 +66,7 @@ fn cap(value: &mut Value) {
     {
         let all = text.len();
         text.truncate(text.floor_char_boundary(MOST_TEXT));
-        text.push_str(&format!("... ({all} bytes)"));
+        *text = format!("{text}... ({all} bytes)");
     }
 }
 
@@ -117,33 +117,18 @@ pub fn step(subjects: &[SubjectResult]) -> (Outcome, Option<String>) {
 }
 
 fn why(subject: &SubjectResult) -> Option<String> {
+    let first = |wanted: fn(&Check) -> bool| subject.checks.iter().find(|check| wanted(check)).map(ToString::to_string);
     let line = match subject.outcome {
         Outcome::Passed | Outcome::Skipped | Outcome::Pending => return None,
         Outcome::Waived => subject.notes.last().cloned()?,
-        Outcome::Errored => match &subject.error {
-            Some(error) => error.clone(),
-            None => unknown(subject.checks.iter().find(|check| check.met.is_none() && check.level == Level::Expect)?),
+        Outcome::Errored => match subject.error_alone() {
+            Some(error) => error.to_owned(),
+            None => first(|check| check.met.is_none() && check.level == Level::Expect)?,
         },
-        Outcome::Failed => {
-            unmet(subject.checks.iter().find(|check| check.met == Some(false) && check.level == Level::Expect)?)
-        }
-        Outcome::Warned => {
-            let check = subject.checks.iter().find(|check| check.met != Some(true))?;
-            if check.met.is_none() { unknown(check) } else { unmet(check) }
-        }
+        Outcome::Failed => first(|check| check.met == Some(false) && check.level == Level::Expect)?,
+        Outcome::Warned => first(|check| check.met != Some(true))?,
     };
     Some(if subject.name.is_empty() { line } else { format!("{}: {line}", subject.name) })
-}
-
-fn unmet(check: &Check) -> String {
-    let actual = check.actual.as_deref().unwrap_or("missing");
-    let note = check.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
-    format!("{} {actual}, expected {}{note}", check.fact, check.expected)
-}
-
-fn unknown(check: &Check) -> String {
-    let note = check.note.as_deref().unwrap_or("could not tell");
-    format!("{}: {note}, expected {}", check.fact, check.expected)
 }
 
 /// Whether earlier values are needed to judge.

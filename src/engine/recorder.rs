@@ -23,16 +23,10 @@ impl Recorder {
     /// Sends the event on; nobody listening is not an error of the run.
     pub fn record(&mut self, kind: EventKind) {
         self.seq += 1;
-        let event = Event { seq: self.seq, at: Utc::now(), elapsed: self.begin.elapsed(), kind };
-        self.events.send(self.masked(event)).ok();
-    }
-
-    fn masked(&self, event: Event) -> Event {
-        if self.mask.is_empty() {
-            return event;
+        let mut event = Event { seq: self.seq, at: Utc::now(), elapsed: self.begin.elapsed(), kind };
+        if !self.mask.is_empty() {
+            event.mask(&self.mask);
         }
-        let Ok(mut json) = serde_json::to_value(&event) else { return event };
-        self.mask.apply_json(&mut json);
-        serde_json::from_value(json).unwrap_or(event)
+        self.events.send(event).ok();
     }
 }

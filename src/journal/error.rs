@@ -80,12 +80,13 @@ impl JournalError {
                 "keep the file, restore a copy from before the damage, or name another journal".to_owned()
             }
             Problem::Broken(Break::Drawn { .. }) => {
-                "the record itself is intact; rebuild the journal's tables".to_owned()
+                "the record itself is intact; `opsctl journal rebuild` makes its lists anew".to_owned()
             }
             Problem::Broken(_) => "keep the file as evidence and compare it with a backup".to_owned(),
             Problem::NoSuchRun(_) | Problem::Empty => "`opsctl history` lists the runs".to_owned(),
             Problem::Ambiguous { .. } => "write more of the run's id".to_owned(),
-            Problem::Io(_) | Problem::Sql(_) => return None,
+            Problem::Io(_) => "name another file as `journal` in the site file".to_owned(),
+            Problem::Sql(_) => return None,
         })
     }
 }

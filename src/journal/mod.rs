@@ -74,12 +74,13 @@ impl Journal {
     }
 }
 
-/// Where the journal is when the site file does not say: `/var/lib/opsctl/journal.db` for root, else
-/// `opsctl/journal.db` in the user's state folder (`$XDG_STATE_HOME`, `~/.local/state`). `None` without a home.
+/// Where the journal is when the site file does not say: `opsctl/journal.db` in `$XDG_STATE_HOME`, else
+/// `/var/lib/opsctl/journal.db` for root and `~/.local/state/opsctl/journal.db` for others. `None` without a home.
 #[must_use]
 pub fn default_path() -> Option<PathBuf> {
     use etcetera::BaseStrategy;
-    if rustix::process::geteuid().is_root() {
+    let named = std::env::var_os("XDG_STATE_HOME").is_some_and(|folder| Path::new(&folder).is_absolute());
+    if rustix::process::geteuid().is_root() && !named {
         return Some(PathBuf::from("/var/lib/opsctl/journal.db"));
     }
     let state = etcetera::base_strategy::Xdg::new().ok()?.state_dir()?;

@@ -26,6 +26,7 @@ pub async fn open(path: &Path, access: Access) -> Result<SqliteConnection, Probl
         Access::Read => fs::Access::READ_OK,
     };
     match fs::access(path, wanted) {
+        Ok(()) if path.is_dir() => return Err(Problem::Io(io::ErrorKind::IsADirectory.into())),
         Ok(()) => {}
         Err(Errno::NOENT) if access == Access::Write => create(path).await?,
         Err(Errno::NOENT) => return Err(Problem::Missing),

@@ -174,7 +174,7 @@ fn parse_at(text: &str, ty: FactType, depth: usize) -> Result<Condition, Conditi
         return Err(ConditionError::new("the condition is nested too deeply", "write it in fewer levels"));
     }
     if text.is_empty() {
-        return Err(mismatch("an empty condition", ty));
+        return Err(ConditionError::new("the condition is empty", format!("write for example `{}`", ty.describe().1)));
     }
     if let Some(literal) = unquote(text) {
         return literal_condition(&literal, text, ty, Quoted::Yes);
@@ -207,6 +207,12 @@ fn parse_at(text: &str, ty: FactType, depth: usize) -> Result<Condition, Conditi
     }
     if let Some(rest) = after(text, "within") {
         let (percent, of) = share_of_earlier(rest).ok_or_else(|| history_help(text))?;
+        if percent < 0.0 {
+            return Err(ConditionError::new(
+                format!("`{text}` is a distance below zero"),
+                "write for example `within 30% of previous`",
+            ));
+        }
         numeric(ty, text)?;
         return Ok(Condition::Within { percent, of: of? });
     }
@@ -216,15 +222,16 @@ fn parse_at(text: &str, ty: FactType, depth: usize) -> Result<Condition, Conditi
                 numeric(ty, text)?;
                 return Ok(Condition::Relative { relation, percent, of: of? });
             }
+            numeric(ty, text)?;
             return Ok(Condition::Limit(relation, limit(rest, ty)?));
         }
     }
     if ty != FactType::Text
         && ty != FactType::Texts
         && let Some((low, high)) = text.split_once("..")
-        && let Ok(range) = between(low, high, ty)
+        && [low, high].iter().all(|end| end.parse::<Quantity>().is_ok())
     {
-        return Ok(range);
+        return between(low, high, ty);
     }
     literal_condition(text, text, ty, Quoted::No)
 }
@@ -290,16 +297,27 @@ fn literal_condition(text: &str, written: &str, ty: FactType, quoted: Quoted) ->
         FactType::Any => Ok(Condition::Is(match (flag, text.parse::<i64>(), text.parse::<Quantity>()) {
             (Some(flag), _, _) => Literal::Bool(flag),
             (_, Ok(integer), _) => Literal::Integer(integer),
-            (_, _, Ok(number)) => Literal::Number(number),
+            (_, _, Ok(number)) => number_literal(number),
             _ => Literal::Text(text.to_owned()),
         })),
         FactType::Count => match text.parse::<i64>() {
             Ok(integer) => Ok(Condition::Is(Literal::Integer(integer))),
-            Err(_) => Ok(Condition::Is(Literal::Number(limit(text, ty)?))),
+            Err(_) => Ok(Condition::Is(number_literal(limit(text, ty)?))),
         },
         FactType::Percent | FactType::Size | FactType::SizeShare | FactType::Duration | FactType::Rate => {
             Ok(Condition::Is(Literal::Number(limit(text, ty)?)))
         }
+    }
+}
+
+/// `5.0` and `1_000` are the integers that they look like, so that there is one form of each.
+#[expect(clippy::cast_possible_truncation, reason = "whole, and checked to be in range")]
+fn number_literal(number: Quantity) -> Literal {
+    let amount = number.amount();
+    if number.dimension() == Dimension::Count && amount.fract() == 0.0 && amount.abs() < 9e18 {
+        Literal::Integer(amount as i64)
+    } else {
+        Literal::Number(number)
     }
 }
 

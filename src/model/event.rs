@@ -10,6 +10,8 @@ use super::fact::{Evidence, Facts};
 use super::id::{ProcedureId, RunId, StepId};
 use super::outcome::{Exit, Outcome, Skip, Verdict};
 
+mod mask;
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// From 1, without gaps, within the run.
@@ -126,6 +128,16 @@ pub struct SubjectResult {
     pub notes: Vec<String>,
     pub facts: Facts,
     pub checks: Vec<Check>,
+}
+
+impl SubjectResult {
+    /// The error without the subject's name, with which many begin.
+    #[must_use]
+    pub fn error_alone(&self) -> Option<&str> {
+        let error = self.error.as_deref()?;
+        let rest = error.strip_prefix(self.name.as_str()).filter(|rest| rest.starts_with([' ', ':', ',']));
+        Some(rest.map_or(error, |rest| rest.trim_start_matches([' ', ':', ','])))
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -110,6 +110,14 @@ impl FromStr for ProcedureId {
 #[serde(transparent)]
 pub struct RunId(pub uuid::Uuid);
 
+impl RunId {
+    /// The first two groups, which are the time in milliseconds: short, and nearly always enough to find the run.
+    #[must_use]
+    pub fn short(self) -> String {
+        self.0.to_string()[..13].to_owned()
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

@@ -59,6 +59,9 @@ impl fmt::Debug for Secret {
 
 pub const MASK: &str = "***";
 
+/// What ends a text that was shortened.
+const ELLIPSIS: &str = "...";
+
 /// Shorter secrets would turn ordinary words into stars.
 const SHORTEST: usize = 4;
 
@@ -75,7 +78,6 @@ impl Mask {
         let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !known.iter().any(|one| one.0 == secret) {
             known.push(Secret(secret.to_owned()));
-            known.sort_by_key(|one| std::cmp::Reverse(one.0.len()));
         }
     }
 
@@ -84,35 +86,54 @@ impl Mask {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty()
     }
 
+    /// The text with stars in place of every secret; secrets that overlap become one row of stars.
     #[must_use]
     pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut masked = Cow::Borrowed(text);
-        for secret in known.iter() {
-            if masked.contains(&secret.0) {
-                masked = Cow::Owned(masked.replace(&secret.0, MASK));
-            }
+        let mut places = self.places(text);
+        if places.is_empty() {
+            return Cow::Borrowed(text);
         }
-        masked
+        places.sort_unstable();
+        let (mut masked, mut end) = (String::with_capacity(text.len()), 0);
+        for (from, to) in places {
+            if from >= end {
+                masked.push_str(&text[end..from]);
+                masked.push_str(MASK);
+            }
+            end = end.max(to);
+        }
+        masked.push_str(&text[end..]);
+        Cow::Owned(masked)
     }
 
-    /// Masks every text inside `json`, keys included.
-    pub fn apply_json(&self, json: &mut serde_json::Value) {
-        use serde_json::Value as Json;
-        match json {
-            Json::String(text) => {
-                if let Cow::Owned(masked) = self.apply(text) {
-                    *text = masked;
-                }
+    /// Where secrets begin and end in `text`.
+    fn places(&self, text: &str) -> Vec<(usize, usize)> {
+        let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut places = Vec::new();
+        for Secret(secret) in known.iter() {
+            let step = secret.chars().next().map_or(1, char::len_utf8);
+            let mut from = 0;
+            while let Some(at) = text[from..].find(secret.as_str()).map(|at| from + at) {
+                places.push((at, at + secret.len()));
+                from = at + step;
             }
-            Json::Array(items) => items.iter_mut().for_each(|item| self.apply_json(item)),
-            Json::Object(map) => {
-                for (key, mut value) in std::mem::take(map) {
-                    self.apply_json(&mut value);
-                    map.insert(self.apply(&key).into_owned(), value);
-                }
-            }
-            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+            places.extend(cut_off(text, secret));
+        }
+        places
+    }
+
+    /// As [`Mask::apply`], in place.
+    pub fn cover(&self, text: &mut String) {
+        if let Cow::Owned(masked) = self.apply(text) {
+            *text = masked;
         }
     }
+}
+
+/// The beginnings of `secret` that a shortened text ends with: texts are shortened before they are masked.
+fn cut_off<'t>(text: &'t str, secret: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
+    text.match_indices(ELLIPSIS).filter_map(move |(end, _)| {
+        let lengths = (SHORTEST..secret.len()).rev().filter(|&length| secret.is_char_boundary(length));
+        lengths.into_iter().find(|&length| text[..end].ends_with(&secret[..length])).map(|length| (end - length, end))
+    })
 }

@@ -87,7 +87,9 @@ impl Dimension {
     }
 }
 
-/// A finite number with a dimension, in base units (bytes, seconds, percent points, events a minute).
+/// A number with a dimension, in base units (bytes, seconds, percent points, events a minute).
+///
+/// What is parsed is finite. What was measured may not be: that is kept as it is, and no comparison holds of it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Quantity {
     #[serde(rename = "value")]
@@ -108,10 +110,10 @@ pub enum QuantityError {
 }
 
 impl Quantity {
-    /// `amount` is in base units; what is not finite becomes zero, so that comparing is total.
+    /// `amount` is in base units.
     #[must_use]
     pub fn new(amount: f64, dimension: Dimension) -> Self {
-        Self { amount: if amount.is_finite() { amount } else { 0.0 }, dimension }
+        Self { amount, dimension }
     }
 
     #[must_use]
@@ -263,12 +265,13 @@ impl FromStr for Quantity {
             .char_indices()
             .find(|&(at, c)| !(c.is_ascii_digit() || c == '.' || c == '_' || (at == 0 && matches!(c, '-' | '+'))))
             .map_or(text.len(), |(at, _)| at);
+        let not_a_number = || QuantityError::NotANumber { text: text.to_owned() };
         let (digits, word) = (text[..end].replace('_', ""), text[end..].trim());
         let number = digits
             .parse::<f64>()
             .ok()
             .filter(|number| number.is_finite() && digits.ends_with(|c: char| c.is_ascii_digit()))
-            .ok_or_else(|| QuantityError::NotANumber { text: text.to_owned() })?;
+            .ok_or_else(not_a_number)?;
         if word.is_empty() {
             return Ok(Self::count(number));
         }
@@ -276,7 +279,8 @@ impl FromStr for Quantity {
             .iter()
             .find(|unit| unit.word == word)
             .ok_or_else(|| QuantityError::NoSuchUnit { unit: word.to_owned() })?;
-        Ok(Self::new(number * unit.worth, unit.dimension))
+        let amount = number * unit.worth;
+        if amount.is_finite() { Ok(Self::new(amount, unit.dimension)) } else { Err(not_a_number()) }
     }
 }
 

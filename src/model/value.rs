@@ -77,11 +77,11 @@ impl Value {
         })
     }
 
-    /// The number in `dimension`, if this value has one there. Text is never a number.
+    /// The finite number in `dimension`, if this value has one there. Text is never a number.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "integers are compared exactly before this is asked")]
     pub fn number_in(&self, dimension: Dimension) -> Option<f64> {
-        match self {
+        let number = match self {
             Self::Integer(integer) if dimension == Dimension::Count => Some(*integer as f64),
             Self::Number(quantity) if quantity.dimension() == dimension => Some(quantity.amount()),
             Self::Share { percent, .. } if dimension == Dimension::Percent => Some(*percent),
@@ -89,19 +89,21 @@ impl Value {
             Self::Bool(_) | Self::Integer(_) | Self::Number(_) | Self::Share { .. } | Self::Text(_) | Self::List(_) => {
                 None
             }
-        }
+        };
+        number.filter(|number| number.is_finite())
     }
 
     /// The number that history keeps of this value, with its dimension; a share keeps its amount.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "history compares magnitudes")]
     pub fn history_number(&self) -> Option<Quantity> {
-        match self {
+        let quantity = match self {
             Self::Integer(integer) => Some(Quantity::count(*integer as f64)),
             Self::Number(quantity) => Some(*quantity),
             Self::Share { amount, .. } => Some(*amount),
             Self::Bool(_) | Self::Text(_) | Self::List(_) => None,
-        }
+        };
+        quantity.filter(|quantity| quantity.amount().is_finite())
     }
 }
 
@@ -127,7 +129,7 @@ impl fmt::Display for Value {
 }
 
 /// The form of reports and journal: `{"value": 3.8, "unit": "%"}`; the unit is left out where there is none, and a
-/// share has its absolute part under `amount`.
+/// share has its absolute part under `amount`. A number that is not finite is null, with its unit.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -136,7 +138,7 @@ impl Serialize for Value {
             Self::Integer(integer) => map.serialize_entry("value", integer)?,
             Self::Number(quantity) => {
                 map.serialize_entry("value", &quantity.amount())?;
-                if quantity.dimension() != Dimension::Count {
+                if quantity.dimension() != Dimension::Count || !quantity.amount().is_finite() {
                     map.serialize_entry("unit", &quantity.dimension())?;
                 }
             }
@@ -162,10 +164,10 @@ impl<'de> Deserialize<'de> for Value {
         }
         let form = Form::deserialize(deserializer)?;
         if let Some(amount) = form.amount {
-            return Ok(Self::Share { percent: form.value.as_f64().unwrap_or(0.0), amount });
+            return Ok(Self::Share { percent: form.value.as_f64().unwrap_or(f64::NAN), amount });
         }
         if let Some(dimension) = form.unit {
-            return Ok(Self::Number(Quantity::new(form.value.as_f64().unwrap_or(0.0), dimension)));
+            return Ok(Self::Number(Quantity::new(form.value.as_f64().unwrap_or(f64::NAN), dimension)));
         }
         if let serde_json::Value::Array(items) = form.value {
             let items: Result<Vec<Self>, _> = items.into_iter().map(serde_json::from_value).collect();

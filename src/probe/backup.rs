@@ -28,85 +28,84 @@ use name::NamePattern;
 
 pub static KIND: Kind = Kind {
     name: "backup",
-    about: "Looks at the backup of a day in a folder of dated files, or at one file: there, of the usual size, no day \
-            left out, intact to its last byte, with the tables that it must have. A backup is read to its end only \
-            when a step names one of intact, complete, kind, database, tables, table_count, tables_missing or \
-            unpacked_size, or when `integrity` or `tables` is given; a mere look whether it is there stays fast. gzip, \
-            zstd, xz and bzip2 are read, and so are the dumps of mariadb-dump, mysqldump, pg_dump, pg_dumpall and \
-            SQLite, databases of SQLite themselves, and tar.",
+    about: "the backup of a day in a folder of dated files, or one file: there, whole, of the usual size, no day left \
+            out. It is read to its end only when a step names one of intact, complete, kind, database, tables, \
+            table_count, tables_missing or unpacked_size, or when `integrity` or `tables` is given; a mere look \
+            whether it is there stays fast. gzip, zstd, xz and bzip2 are read, and so are the dumps of mariadb-dump, \
+            mysqldump, pg_dump, pg_dumpall and SQLite, databases of SQLite themselves, and tar",
     inputs: &[
         InputSpec {
             name: "folder",
             ty: InputType::Path,
             need: Need::Optional,
-            about: "The folder with one file for each backup; needs `name`.",
+            about: "the folder with one file for each backup; needs `name`",
         },
         InputSpec {
             name: "name",
             ty: InputType::Text,
             need: Need::Optional,
-            about: "The name of the files with its date as strftime writes it, such as `backup_%Y%m%d.sql.gz`; also %y \
-                    %b %j %H %M %S %F %T. `*` stands for any text.",
+            about: "the name of the files with its date as strftime writes it, such as `backup_%Y%m%d.sql.gz`; also %y \
+                    %b %j %H %M %S %F %T. `*` stands for any text",
         },
         InputSpec {
             name: "file",
             ty: InputType::Path,
             need: Need::Optional,
-            about: "One exact file, instead of `folder` and `name`.",
+            about: "one exact file, instead of `folder` and `name`",
         },
         InputSpec {
             name: "dated",
             ty: InputType::Text,
             need: Need::Default("yesterday"),
-            about: "The day whose backup is looked at: `yesterday`, `today`, a date such as `2026-11-20`, or `newest`. \
-                    Days are those of the site's time zone, counted from the start of the run.",
+            about: "the day whose backup is looked at: `yesterday`, `today`, a date such as `2026-11-20`, or `newest`. \
+                    Days are those of the site's time zone, counted from the start of the run",
         },
         InputSpec {
             name: "latest",
             ty: InputType::Path,
             need: Need::Optional,
-            about: "What should lead to the newest backup: a link, a text file with its path, or a copy. It fills the \
-                    fact `latest_is_newest`.",
+            about: "what should lead to the newest backup: a link, a text file with its path, or a copy. It fills the \
+                    fact `latest_is_newest`",
         },
         InputSpec {
             name: "integrity",
             ty: InputType::Bool,
             need: Need::Optional,
-            about: "true: read the backup to its end even if no expectation needs it. false: never do.",
+            about: "`true` reads the backup to its end even if no expectation needs it, `false` never does",
         },
         InputSpec {
             name: "tables",
             ty: InputType::Texts,
             need: Need::Optional,
-            about: "Tables that the dump must create, as `customer` or `sales.customer`; `tables_missing` counts those \
-                    that it does not.",
+            about: "tables that the dump must create, as `customer` or `sales.customer`; `tables_missing` counts those \
+                    that it does not",
         },
     ],
     facts: &[
-        FactSpec::implied("exists", "The backup of the day is there"),
-        FactSpec::new("path", FactType::Text, "Path of the backup that is looked at"),
-        FactSpec::new("dated", FactType::Text, "The date in its name, such as 2026-11-20"),
-        FactSpec::new("age", FactType::Duration, "Time since it was last modified"),
-        FactSpec::new("size", FactType::Size, "Its size on the disk"),
+        FactSpec::implied("exists", "the backup of the day is there"),
+        FactSpec::new("path", FactType::Text, "path of the backup that is looked at"),
+        FactSpec::new("dated", FactType::Text, "the date in its name, such as 2026-11-20"),
+        FactSpec::new("age", FactType::Duration, "time since it was last modified"),
+        FactSpec::new("size", FactType::Size, "its size on the disk"),
         FactSpec::new(
             "size_vs_median",
             FactType::Percent,
-            "Its size as a percentage of the median of up to 30 earlier backups; needs 3 of them",
+            "its size as a percentage of the median of up to 30 earlier backups; needs 3 of them",
         ),
         FactSpec::new(
             "growing",
             FactType::Bool,
-            "It was modified less than a minute before the run: maybe not finished",
+            "it was modified less than a minute before the run: maybe not finished",
         ),
         FactSpec::new(
             "intact",
             FactType::Bool,
-            "It can be read to its end, every checksum is right, nothing is missing",
+            "it can be read to its end, every checksum is right, nothing is missing",
         ),
         FactSpec::new(
             "complete",
             FactType::Bool,
-            "The last line that the dump program writes is there; SQL dumps only",
+            "the last line that the dump program writes is there; SQL dumps only",
         ),
         FactSpec::new("compression", FactType::Text, "gzip, zstd, xz, bzip2 or none, by its content"),
         FactSpec::new(
@@ -114,22 +113,22 @@ pub static KIND: Kind = Kind {
             FactType::Text,
             "mysql-dump, postgresql-dump, postgresql-custom, sqlite-dump, sqlite-database, tar or other",
         ),
-        FactSpec::new("unpacked_size", FactType::Size, "Size of the content; of a PostgreSQL archive, of its SQL"),
-        FactSpec::new("database", FactType::Text, "The database that the dump names in its header"),
-        FactSpec::new("tables", FactType::Texts, "The tables that the dump creates, at most 2000"),
-        FactSpec::new("table_count", FactType::Count, "How many tables the dump creates"),
-        FactSpec::new("tables_missing", FactType::Count, "How many of the input `tables` it does not create"),
-        FactSpec::new("count", FactType::Count, "Backups in the folder, of any day"),
-        FactSpec::new("newest", FactType::Text, "Name of the backup with the latest date in its name"),
-        FactSpec::new("newest_by_mtime", FactType::Text, "Name of the backup that was modified last"),
-        FactSpec::new("newest_agrees", FactType::Bool, "The newest by name is the one that was modified last"),
-        FactSpec::new("latest_is_newest", FactType::Bool, "The input `latest` leads to the newest backup"),
+        FactSpec::new("unpacked_size", FactType::Size, "size of the content; of a PostgreSQL archive, of its SQL"),
+        FactSpec::new("database", FactType::Text, "the database that the dump names in its header"),
+        FactSpec::new("tables", FactType::Texts, "the tables that the dump creates, at most 2000"),
+        FactSpec::new("table_count", FactType::Count, "how many tables the dump creates"),
+        FactSpec::new("tables_missing", FactType::Count, "how many of the input `tables` it does not create"),
+        FactSpec::new("count", FactType::Count, "backups in the folder, of any day"),
+        FactSpec::new("newest", FactType::Text, "name of the backup with the latest date in its name"),
+        FactSpec::new("newest_by_mtime", FactType::Text, "name of the backup that was modified last"),
+        FactSpec::new("newest_agrees", FactType::Bool, "the newest by name is the one that was modified last"),
+        FactSpec::new("latest_is_newest", FactType::Bool, "the input `latest` leads to the newest backup"),
         FactSpec::new(
             "gaps",
             FactType::Count,
-            "Days without a backup among the 30 up to the newest, from the first one on",
+            "days without a backup among the 30 up to the newest, from the first one on",
         ),
-        FactSpec::new("gap_days", FactType::Texts, "The dates of these days"),
+        FactSpec::new("gap_days", FactType::Texts, "the dates of these days"),
     ],
     example: include_str!("../../examples/probes/backup.yaml"),
     limit: std::time::Duration::from_mins(15),

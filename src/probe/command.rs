@@ -23,8 +23,8 @@ use child::{End, Stream};
 
 pub static KIND: Kind = Kind {
     name: "command",
-    about: "runs a command that changes nothing and reports its exit status and output; it and every process that it \
-            leaves in its process group are ended with the look",
+    about: "a command that changes nothing: its exit status and its output. It and every process that it leaves in its \
+            process group are ended with the look",
     inputs: &[
         InputSpec {
             name: "run",

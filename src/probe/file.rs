@@ -21,50 +21,50 @@ mod owner;
 
 pub static KIND: Kind = Kind {
     name: "file",
-    about: "Looks at files, folders and whatever else a path can name: there or not, type, size, age, rights, content. \
-            Each path is one subject; so is each glob, with the count, the newest and the oldest of what it matches.",
+    about: "files, folders and whatever else a path can name: type, size, age, rights, content. Each path is one result; \
+            so is each glob, with the count, the newest and the oldest of what it matches",
     inputs: &[
         InputSpec {
             name: "path",
             ty: InputType::Paths,
             need: Need::Required,
-            about: "A path or a glob (`*`, `?`, `[a-z]`, `{a,b}`, `**` for any depth), or a list of them. A glob \
-                    counts whatever is not a folder.",
+            about: "a path or a glob (`*`, `?`, `[a-z]`, `{a,b}`, `**` for any depth), or a list of them. A glob \
+                    counts whatever is not a folder",
         },
         InputSpec {
             name: "contains",
             ty: InputType::Pattern,
             need: Need::Optional,
-            about: "A regular expression to look for in each regular file that is named by its path; `^` and `$` stand \
-                    for the ends of a line. It fills the fact `contains`.",
+            about: "a regular expression to look for in each regular file that is named by its path; `^` and `$` stand \
+                    for the ends of a line. It fills the fact `contains`",
         },
     ],
     facts: &[
         FactSpec::new(
             "exists",
             FactType::Bool,
-            "There is something at the path; a link that leads nowhere is nothing. Of a glob: something matches",
+            "there is something at the path; a link that leads nowhere is nothing. Of a glob: something matches",
         ),
         FactSpec::new("type", FactType::Text, "file, folder, link (one that leads nowhere), socket, fifo or device"),
-        FactSpec::new("size", FactType::Size, "Size of a regular file"),
-        FactSpec::new("age", FactType::Duration, "Time since the content was last modified"),
-        FactSpec::new("mode", FactType::Text, "Permissions in octal, such as 0644"),
-        FactSpec::new("owner", FactType::Text, "Name of the owner, or the number where the machine knows no name"),
-        FactSpec::new("group", FactType::Text, "Name of the group, or the number where the machine knows no name"),
-        FactSpec::new("links_to", FactType::Text, "Where a symbolic link points; the other facts are its target's"),
-        FactSpec::new("contains", FactType::Bool, "The regular expression `contains` is found in the file"),
-        FactSpec::new("lines", FactType::Count, "Lines of the file; it is read for this only when a step names it"),
+        FactSpec::new("size", FactType::Size, "size of a regular file"),
+        FactSpec::new("age", FactType::Duration, "time since the content was last modified"),
+        FactSpec::new("mode", FactType::Text, "permissions in octal, such as 0644"),
+        FactSpec::new("owner", FactType::Text, "name of the owner, or the number where the machine knows no name"),
+        FactSpec::new("group", FactType::Text, "name of the group, or the number where the machine knows no name"),
+        FactSpec::new("links_to", FactType::Text, "where a symbolic link points; the other facts are its target's"),
+        FactSpec::new("contains", FactType::Bool, "the regular expression `contains` is found in the file"),
+        FactSpec::new("lines", FactType::Count, "lines of the file; it is read for this only when a step names it"),
         FactSpec::new(
             "checksum",
             FactType::Text,
             "SHA-256 of the file in hexadecimal; it is read for this only when a step names it",
         ),
-        FactSpec::new("count", FactType::Count, "Of a glob: how many match"),
-        FactSpec::new("total_size", FactType::Size, "Of a glob: sizes of the regular files, summed"),
-        FactSpec::new("newest", FactType::Text, "Of a glob: the path that was modified last"),
-        FactSpec::new("newest_age", FactType::Duration, "Of a glob: time since `newest` was modified"),
-        FactSpec::new("oldest", FactType::Text, "Of a glob: the path that was modified first"),
-        FactSpec::new("oldest_age", FactType::Duration, "Of a glob: time since `oldest` was modified"),
+        FactSpec::new("count", FactType::Count, "of a glob: how many match"),
+        FactSpec::new("total_size", FactType::Size, "of a glob: sizes of the regular files, summed"),
+        FactSpec::new("newest", FactType::Text, "of a glob: the path that was modified last"),
+        FactSpec::new("newest_age", FactType::Duration, "of a glob: time since `newest` was modified"),
+        FactSpec::new("oldest", FactType::Text, "of a glob: the path that was modified first"),
+        FactSpec::new("oldest_age", FactType::Duration, "of a glob: time since `oldest` was modified"),
     ],
     example: include_str!("../../examples/probes/file.yaml"),
     limit: std::time::Duration::from_secs(30),

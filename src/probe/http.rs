@@ -24,12 +24,12 @@ use tls::Strictness;
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 const BASIC: &[InputSpec] = &[
-    InputSpec { name: "user", ty: InputType::Text, need: Need::Required, about: "The user's name." },
+    InputSpec { name: "user", ty: InputType::Text, need: Need::Required, about: "the user's name" },
     InputSpec {
         name: "password",
         ty: InputType::Secret,
         need: Need::Required,
-        about: "Where the password is, such as `{ env: SITE_PASSWORD }`.",
+        about: "where the password is, such as `{ env: SITE_PASSWORD }`",
     },
 ];
 
@@ -38,129 +38,129 @@ const INPUTS: &[InputSpec] = &[
         name: "url",
         ty: InputType::Text,
         need: Need::Required,
-        about: "What to ask for, with http:// or https://. A login does not belong in it.",
+        about: "what to ask for, with http:// or https://. A login does not belong in it",
     },
     InputSpec {
         name: "method",
         ty: InputType::Choice(METHODS),
         need: Need::Default("GET"),
-        about: "HEAD proves that the web server answers, GET that the application does.",
+        about: "HEAD proves that the web server answers, GET that the application does",
     },
     InputSpec {
         name: "headers",
         ty: InputType::Pairs,
         need: Need::Optional,
-        about: "Headers to send, such as `accept-language: pl`; a value may be a secret.",
+        about: "headers to send, such as `accept-language: pl`; a value may be a secret",
     },
     InputSpec {
         name: "body",
         ty: InputType::Text,
         need: Need::Optional,
-        about: "The body to send, as it is. Needs another method than GET.",
+        about: "the body to send, as it is. Needs another method than GET",
     },
     InputSpec {
         name: "json",
         ty: InputType::Json,
         need: Need::Optional,
-        about: "The body to send, written as YAML and sent as JSON. Needs another method than GET.",
+        about: "the body to send, written as YAML and sent as JSON. Needs another method than GET",
     },
     InputSpec {
         name: "redirects",
         ty: InputType::Choice(&["none", "same-host", "follow"]),
         need: Need::Default("none"),
-        about: "Whether redirects are followed, up to 10. Without it the answer is the redirect itself, so that a page \
+        about: "whether redirects are followed, up to 10. Without it the answer is the redirect itself, so that a page \
                 which sends visitors to a login does not count as 200. Headers and login go only to the scheme, host \
-                and port of `url`.",
+                and port of `url`",
     },
     InputSpec {
         name: "verify",
         ty: InputType::Bool,
         need: Need::Default("true"),
-        about: "Whether a certificate that does not hold is an outage. With `false` it is only noted.",
+        about: "whether a certificate that does not hold is an outage. With `false` it is only noted",
     },
     InputSpec {
         name: "ca",
         ty: InputType::Path,
         need: Need::Optional,
-        about: "A PEM file with the authorities to trust instead of the system's, or the server's own self-signed \
-                certificate.",
+        about: "a PEM file with the authorities to trust instead of the system's, or the server's own self-signed \
+                certificate",
     },
     InputSpec {
         name: "basic",
         ty: InputType::Group(BASIC),
         need: Need::Optional,
-        about: "Log in with a user name and a password (basic authentication).",
+        about: "log in with a user name and a password (basic authentication)",
     },
     InputSpec {
         name: "bearer",
         ty: InputType::Secret,
         need: Need::Optional,
-        about: "Log in with a token, sent as `Authorization: Bearer ...`.",
+        about: "log in with a token, sent as `Authorization: Bearer ...`",
     },
     InputSpec {
         name: "attempts",
         ty: InputType::Integer { least: 1, most: 10 },
         need: Need::Default("1"),
-        about: "How many looks to take at most until everything expected holds.",
+        about: "how many looks to take at most until everything expected holds",
     },
     InputSpec {
         name: "address",
         ty: InputType::Choice(&["any", "4", "6", "both"]),
         need: Need::Default("any"),
-        about: "Over IPv4 or IPv6 only, or `both` for one result each; `any` is content with either.",
+        about: "over IPv4 or IPv6 only, or `both` for one result each; `any` is content with either",
     },
     InputSpec {
         name: "body_limit",
         ty: InputType::Size,
         need: Need::Default("1MiB"),
-        about: "How much of the body is read at most; `0B` reads none, for an answer that never ends.",
+        about: "how much of the body is read at most; `0B` reads none, for an answer that never ends",
     },
 ];
 
 const FACTS: &[FactSpec] = &[
     FactSpec::implied(
         "answers",
-        "An HTTP answer of any status came, unbroken and within the time limit (its body as far as `body_limit`).",
+        "an HTTP answer of any status came, unbroken and within the time limit (its body as far as `body_limit`)",
     ),
-    FactSpec::new("status", FactType::Count, "The HTTP status, such as 200."),
+    FactSpec::new("status", FactType::Count, "the HTTP status, such as 200"),
     FactSpec::new(
         "latency",
         FactType::Duration,
-        "From the first look-up of the name to the end of the answer, redirects included. Missing when no whole \
-         answer came: an outage is not a fast answer.",
+        "from the first look-up of the name to the end of the answer, redirects included. Missing when no whole \
+         answer came: an outage is not a fast answer",
     ),
-    FactSpec::new("resolve", FactType::Duration, "Looking up the name; missing for an address. Of the last request."),
-    FactSpec::new("connect", FactType::Duration, "The TCP connection. Of the last request."),
-    FactSpec::new("tls", FactType::Duration, "The TLS handshake; missing for http. Of the last request."),
+    FactSpec::new("resolve", FactType::Duration, "looking up the name; missing for an address. Of the last request"),
+    FactSpec::new("connect", FactType::Duration, "the TCP connection. Of the last request"),
+    FactSpec::new("tls", FactType::Duration, "the TLS handshake; missing for http. Of the last request"),
     FactSpec::new(
         "first_byte",
         FactType::Duration,
-        "From the finished connection to the answer's header: how long the application thinks. Of the last request.",
+        "from the finished connection to the answer's header: how long the application thinks. Of the last request",
     ),
-    FactSpec::new("transfer", FactType::Duration, "From the answer's header to the end of its body."),
-    FactSpec::new("http_version", FactType::Text, "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2`."),
-    FactSpec::new("address", FactType::Text, "The IP address that answered."),
-    FactSpec::new("final_url", FactType::Text, "The URL that answered, after redirects."),
-    FactSpec::new("redirects", FactType::Count, "How many redirects were followed."),
+    FactSpec::new("transfer", FactType::Duration, "from the answer's header to the end of its body"),
+    FactSpec::new("http_version", FactType::Text, "`HTTP/1.0`, `HTTP/1.1` or `HTTP/2`"),
+    FactSpec::new("address", FactType::Text, "the IP address that answered"),
+    FactSpec::new("final_url", FactType::Text, "the URL that answered, after redirects"),
+    FactSpec::new("redirects", FactType::Count, "how many redirects were followed"),
     FactSpec::new(
         "certificate_expires_in",
         FactType::Duration,
-        "Until the first certificate of the presented chain expires; negative when it has. Seen even when the \
-         certificate does not hold.",
+        "until the first certificate of the presented chain expires; negative when it has. Seen even when the \
+         certificate does not hold",
     ),
-    FactSpec::new("body_size", FactType::Size, "Of the whole body, decompressed; missing for HEAD."),
-    FactSpec::family("header", FactType::Text, "A header of the answer, such as `header: { content-type: ... }`."),
+    FactSpec::new("body_size", FactType::Size, "of the whole body, decompressed; missing for HEAD"),
+    FactSpec::family("header", FactType::Text, "a header of the answer, such as `header: { content-type: ... }`"),
     FactSpec::family(
         "json",
         FactType::Any,
-        "A member of a JSON body by its dotted path, such as `queue.depth` or `items.0.name`.",
+        "a member of a JSON body by its dotted path, such as `queue.depth` or `items.0.name`",
     ),
-    FactSpec::new("body", FactType::Text, "The whole body as text. Missing when it is longer than `body_limit`."),
+    FactSpec::new("body", FactType::Text, "the whole body as text. Missing when it is longer than `body_limit`"),
 ];
 
 pub static KIND: Kind = Kind {
     name: "http",
-    about: "Asks a web server or an API, and times each phase of the answer.",
+    about: "a web server or an API: its answer, its certificate, and the time of each phase",
     inputs: INPUTS,
     facts: FACTS,
     example: include_str!("../../examples/probes/http.yaml"),

@@ -28,74 +28,74 @@ use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 
 pub static KIND: Kind = Kind {
     name: "log",
-    about: "Counts the entries of log files that match, in a window of time and across rotated files. One result for \
-            each file. A line without a timestamp, such as one of a stack trace, belongs to the entry above it.",
+    about: "entries of log files that match, in a window of time and across rotated files. One result for each file. \
+            A line without a timestamp, such as one of a stack trace, belongs to the entry above it",
     inputs: &[
         InputSpec {
             name: "file",
             ty: InputType::Paths,
             need: Need::Required,
-            about: "Log files, or patterns such as `/var/log/app/*.log` (`**` stands for any folders). A file that is \
-                    not there and a pattern that nothing matches are errors, never zero matches.",
+            about: "log files, or patterns such as `/var/log/app/*.log` (`**` stands for any folders). A file that is \
+                    not there and a pattern that nothing matches are errors, never zero matches",
         },
         InputSpec {
             name: "since",
             ty: InputType::Duration,
             need: Need::Optional,
-            about: "Only entries of this last while, such as `24h`, by their own timestamps. A time without a zone is \
-                    one of the site's time zone. Without it the whole file counts.",
+            about: "only entries of this last while, such as `24h`, by their own timestamps. A time without a zone is \
+                    one of the site's time zone. Without it the whole file counts",
         },
         InputSpec {
             name: "match",
             ty: InputType::Patterns,
             need: Need::Optional,
-            about: "Regular expressions, of which one must be found in a line of the entry. Without it every entry \
-                    counts. Put `\\b` around a word: `error` is also in `no_errors.html`.",
+            about: "regular expressions, of which one must be found in a line of the entry. Without it every entry \
+                    counts. Put `\\b` around a word: `error` is also in `no_errors.html`",
         },
         InputSpec {
             name: "except",
             ty: InputType::Patterns,
             need: Need::Optional,
-            about: "Regular expressions that take a line out again, such as `0 errors`. The other lines of its entry \
-                    still count.",
+            about: "regular expressions that take a line out again, such as `0 errors`. The other lines of its entry \
+                    still count",
         },
         InputSpec {
             name: "ignore_case",
             ty: InputType::Bool,
             need: Need::Default("false"),
-            about: "Whether `match` and `except` take capital and small letters for the same.",
+            about: "whether `match` and `except` take capital and small letters for the same",
         },
         InputSpec {
             name: "rotated",
             ty: InputType::Bool,
             need: Need::Optional,
-            about: "Whether older files such as `app.log.1`, `app.log-20260101` and `app.log.2.gz` are counted into \
+            about: "whether older files such as `app.log.1`, `app.log-20260101` and `app.log.2.gz` are counted into \
                     the result of `app.log`, as far as they were changed within `since`. True when `since` is given \
-                    and `last` is not.",
+                    and `last` is not",
         },
         InputSpec {
             name: "last",
             ty: InputType::Integer { least: 1, most: 1000 },
             need: Need::Optional,
-            about: "Only the newest lines, this many, all kept as evidence. For gathering: the last 100 lines are not \
-                    the last day.",
+            about: "only the newest lines, this many, all kept as evidence. For gathering: the last 100 lines are not \
+                    the last day",
         },
     ],
     facts: &[
-        FactSpec::new("matches", FactType::Count, "Entries that match; every entry when `match` is not given."),
+        FactSpec::new("matches", FactType::Count, "entries that match; every entry when `match` is not given"),
         FactSpec::new(
             "rate",
             FactType::Rate,
-            "Matches a minute, over `since` or else from the first timestamp of the file until now.",
+            "matches a minute, over `since` or else from the first timestamp of the file until now",
         ),
-        FactSpec::new("lines", FactType::Count, "Lines that were looked at and are in the window."),
-        FactSpec::new("newest_age", FactType::Duration, "Time since the newest timestamp: is the log still written?"),
-        FactSpec::new("size", FactType::Size, "Size of the file itself, without rotated ones."),
+        FactSpec::new("lines", FactType::Count, "lines that were looked at and are in the window"),
+        FactSpec::new("newest_age", FactType::Duration, "time since the newest timestamp: is the log still written?"),
+        FactSpec::new("size", FactType::Size, "size of the file itself, without rotated ones"),
         FactSpec::family(
             "severity",
             FactType::Count,
-            "Matching entries of one severity: emergency, alert, critical, error, warning, notice, info or debug. \
-             Missing when the entries state none.",
+            "matching entries of one severity: emergency, alert, critical, error, warning, notice, info or debug. \
+             Missing when the entries state none",
         ),
     ],
     example: include_str!("../../examples/probes/log.yaml"),

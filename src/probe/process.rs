@@ -23,7 +23,7 @@ use crate::model::value::Value;
 
 pub static KIND: Kind = Kind {
     name: "process",
-    about: "running processes; several inputs together select those for which all hold, none selects every process",
+    about: "running processes. Several inputs together select those for which all hold, none selects every process",
     inputs: INPUTS,
     facts: FACTS,
     example: include_str!("../../examples/probes/process.yaml"),

@@ -30,7 +30,7 @@ mod trouble;
 
 pub static KIND: Kind = Kind {
     name: "sql",
-    about: "ask a database one question, in a read-only session",
+    about: "one question to a database, in a read-only session",
     inputs: &[
         InputSpec {
             name: "database",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
+use super::inputs::SECRET_HELP;
 use super::keys::{KeySpec, names};
 use super::yaml::{Key, Node, NodeKind};
 use crate::model::unit::parse_duration;
@@ -15,6 +16,8 @@ use crate::model::unit::parse_duration;
 pub struct Reader {
     pub source: Arc<Source>,
     problems: RefCell<Vec<Diagnostic>>,
+    /// Where secrets stand that must not be shown.
+    secrets: RefCell<Vec<Range<usize>>>,
 }
 
 /// A mapping whose keys are known to be right.
@@ -26,7 +29,7 @@ pub struct Fields<'n> {
 impl Reader {
     #[must_use]
     pub fn new(source: Arc<Source>) -> Self {
-        Self { source, problems: RefCell::new(Vec::new()) }
+        Self { source, problems: RefCell::default(), secrets: RefCell::default() }
     }
 
     /// Keeps an error. `help` may be empty.
@@ -44,6 +47,13 @@ impl Reader {
     pub fn into_problems(self) -> Diagnostics {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.span.start);
+        let secrets = self.secrets.into_inner();
+        if !secrets.is_empty() {
+            let starred = Arc::new(self.source.starred(&secrets));
+            for problem in &mut problems {
+                problem.source = Some(Arc::clone(&starred));
+            }
+        }
         Diagnostics(problems)
     }
 
@@ -52,7 +62,7 @@ impl Reader {
         self.problems.borrow().is_empty()
     }
 
-    /// Whether errors were kept since there were `before` of them.
+    /// How many errors were kept so far.
     #[must_use]
     pub fn count(&self) -> usize {
         self.problems.borrow().len()
@@ -62,6 +72,19 @@ impl Reader {
     #[must_use]
     pub fn at(&self, node: &Node) -> String {
         format!("{}:{}", self.source.name, self.source.line(node.span.start))
+    }
+
+    /// The first character of `span`: where something is missing.
+    #[must_use]
+    pub fn start_of(&self, span: &Range<usize>) -> Range<usize> {
+        let first = self.source.text.get(span.clone()).and_then(|text| text.chars().next());
+        span.start..span.start + first.map_or(0, char::len_utf8)
+    }
+
+    /// Keeps an error about a secret that stands in the file. From now on it is shown as stars with all errors.
+    pub fn secret(&self, span: &Range<usize>, message: impl Into<String>) {
+        self.secrets.borrow_mut().push(span.clone());
+        self.error(span, message, "", SECRET_HELP);
     }
 
     /// A mapping with only these keys; `what` names it in messages: "a step".
@@ -179,8 +202,12 @@ impl<'n> Fields<'n> {
     pub fn required(&self, reader: &Reader, key: &str, what: &str) -> Option<&'n Node> {
         let node = self.get(key);
         if node.is_none() {
-            let at = self.span.start..(self.span.start + 1).min(self.span.end.max(self.span.start));
-            reader.error(&at, format!("{what} has no `{key}`"), "", format!("add `{key}: ...`"));
+            reader.error(
+                &reader.start_of(&self.span),
+                format!("{what} has no `{key}`"),
+                "",
+                format!("add `{key}: ...`"),
+            );
         }
         node
     }

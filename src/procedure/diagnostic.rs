@@ -19,6 +19,21 @@ impl Source {
         memchr::memchr_iter(b'\n', &self.text.as_bytes()[..at.min(self.text.len())]).count() + 1
     }
 
+    /// A copy with stars at these places, so that all others keep theirs.
+    #[must_use]
+    pub fn starred(&self, places: &[Range<usize>]) -> Self {
+        let hidden = |at: usize| places.iter().any(|place| place.contains(&at));
+        let mut text = String::with_capacity(self.text.len());
+        for (at, c) in self.text.char_indices() {
+            if hidden(at) && c != '\n' {
+                text.extend(std::iter::repeat_n('*', c.len_utf8()));
+            } else {
+                text.push(c);
+            }
+        }
+        Self { name: self.name.clone(), text }
+    }
+
     /// Line and column (in characters) of a byte offset, both from 1.
     #[must_use]
     pub fn position(&self, at: usize) -> (usize, usize) {

@@ -1,6 +1,6 @@
 //! A procedure's document: from YAML to something that can be run without a further question.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,9 +190,9 @@ impl Document<'_> {
         let reader = self.reader;
         let fields = reader.fields(node, "a procedure", keys::PROCEDURE)?;
         let title = fields.required(reader, "title", "a procedure").and_then(|node| reader.text(node, "`title`"));
-        let (steps, references) = self.steps(&fields);
-        let steps = self.connect(steps, &references);
-        let criteria = self.criteria(&fields, &steps);
+        let (steps, references, broken) = self.steps(&fields);
+        let steps = self.connect(steps, &references, &broken);
+        let criteria = self.criteria(&fields, &steps, &broken);
         Some(Procedure {
             id: id.clone(),
             title: title?,
@@ -239,8 +239,12 @@ impl Document<'_> {
         None
     }
 
-    fn steps(&self, fields: &Fields<'_>) -> (Vec<Step>, Vec<References>) {
-        let Some(node) = fields.required(self.reader, "steps", "a procedure") else { return (Vec::new(), Vec::new()) };
+    /// The steps, what they refer to, and the ids of those that are wrong: references to these are no second mistake.
+    fn steps(&self, fields: &Fields<'_>) -> (Vec<Step>, Vec<References>, HashSet<String>) {
+        let (mut steps, mut references, mut broken) = (Vec::<Step>::new(), Vec::new(), HashSet::new());
+        let Some(node) = fields.required(self.reader, "steps", "a procedure") else {
+            return (steps, references, broken);
+        };
         if node.is_null() || node.list().is_some_and(<[Node]>::is_empty) {
             self.reader.error(
                 &node.span,
@@ -248,11 +252,15 @@ impl Document<'_> {
                 "",
                 "add a step; `opsctl explain http` shows one",
             );
-            return (Vec::new(), Vec::new());
+            return (steps, references, broken);
         }
-        let (mut steps, mut references) = (Vec::<Step>::new(), Vec::new());
         for item in self.reader.items(node, "`steps`") {
-            let Some((step, reference)) = self.step(item) else { continue };
+            let Some((step, reference)) = self.step(item) else {
+                if let Some(id) = item.get("id").and_then(Node::scalar) {
+                    broken.extend([id.to_owned(), id.replace('-', "_")]);
+                }
+                continue;
+            };
             if steps.iter().any(|known| known.id.variable() == step.id.variable()) {
                 let span = item.get("id").map_or(item.span.clone(), |id| id.span.clone());
                 self.reader.error(
@@ -266,7 +274,7 @@ impl Document<'_> {
             steps.push(step);
             references.push(reference);
         }
-        (steps, references)
+        (steps, references, broken)
     }
 
     fn step(&self, node: &Node) -> Option<(Step, References)> {
@@ -289,9 +297,8 @@ impl Document<'_> {
                 return None;
             }
             (None, None) => {
-                let at = node.span.start..(node.span.start + 1).min(node.span.end);
                 reader.error(
-                    &at,
+                    &reader.start_of(&node.span),
                     format!("step `{name}` does nothing"),
                     "",
                     "add `probe: { http: { url: ... } }`, or another kind",
@@ -305,10 +312,7 @@ impl Document<'_> {
         let mut reads: Vec<_> =
             template::late_reads(&body).map(|reads| (body.span.clone(), reads)).into_iter().collect();
         let when = fields.get("when").and_then(|node| self.when(node, &mut reads));
-        let text = |key: &str| {
-            let node = template::resolve(fields.get(key)?, self.vars, reader);
-            reader.text(&node, &format!("`{key}`"))
-        };
+        let text = |key: &str| reader.text(&self.resolved(fields.get(key)?)?, &format!("`{key}`"));
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
         let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
         let needs = fields.get("needs").map_or_else(Vec::new, |node| reader.words(node, "`needs`"));
@@ -331,6 +335,13 @@ impl Document<'_> {
             at: reader.at(node),
         };
         Some((step, References { needs, reads }))
+    }
+
+    /// With the site's variables in its templates; `None` when one of them is wrong, which was said then.
+    fn resolved(&self, node: &Node) -> Option<Node> {
+        let before = self.reader.count();
+        let node = template::resolve(node, self.vars, self.reader);
+        (self.reader.count() == before).then_some(node)
     }
 
     fn step_id(&self, node: &Node) -> Option<StepId> {
@@ -442,13 +453,13 @@ impl Document<'_> {
                 continue;
             }
             let Some(look) = looks.first() else { continue };
-            let node = template::resolve(node, self.vars, self.reader);
+            let Some(node) = self.resolved(node) else { continue };
             expectations.extend(expect::read(self.reader, &node, level, step, look.kind.name, look.kind.facts));
         }
         if kind == StepKind::Probe && !stated {
             let facts: Vec<&str> = looks.iter().flat_map(|look| look.kind.facts).map(|fact| fact.name).collect();
             let help = format!("add `expect: {{ ... }}`, or make it a `gather`; it reports {}", facts.join(", "));
-            let at = fields.span.start..(fields.span.start + 1).min(fields.span.end);
+            let at = self.reader.start_of(&fields.span);
             self.reader.error(&at, format!("step `{step}` expects nothing"), "", help);
         }
         implied(&mut expectations, looks);
@@ -456,7 +467,7 @@ impl Document<'_> {
     }
 
     /// Turns names of steps into positions, and refuses unknown ones and circles.
-    fn connect(&self, mut steps: Vec<Step>, references: &[References]) -> Vec<Step> {
+    fn connect(&self, mut steps: Vec<Step>, references: &[References], broken: &HashSet<String>) -> Vec<Step> {
         let ids: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
         let names = || ids.iter().map(StepId::as_str);
         for (index, reference) in references.iter().enumerate() {
@@ -466,6 +477,7 @@ impl Document<'_> {
                         steps[index].needs.push(need);
                         steps[index].after.insert(need);
                     }
+                    None if broken.contains(name) => {}
                     None => self.reader.error(
                         span,
                         format!("there is no step `{name}`"),
@@ -481,6 +493,7 @@ impl Document<'_> {
                         for name in read {
                             match ids.iter().position(|id| id.variable() == *name) {
                                 Some(read) => _ = steps[index].after.insert(read),
+                                None if broken.contains(name) => {}
                                 None => {
                                     let help = suggestion(name, names(), "the steps are");
                                     self.reader.error(span, format!("there is no step `{name}`"), "", help);
@@ -493,18 +506,20 @@ impl Document<'_> {
         }
         if let Some(circle) = circle_in(&steps) {
             let path: Vec<&str> = circle.iter().map(|&index| ids[index].as_str()).collect();
-            let span = references[circle[0]].needs.first().map_or(0..0, |(span, _)| span.clone());
+            let begin = &references[circle[0]];
+            let needs = begin.needs.iter().map(|(span, _)| span);
+            let span = needs.chain(begin.reads.iter().map(|(span, _)| span)).next().cloned().unwrap_or_default();
             self.reader.error(
                 &span,
                 format!("steps wait for each other: {}", path.join(" -> ")),
                 "",
-                "remove one of these needs",
+                "remove one of `needs`, or of what `when` and templates read",
             );
         }
         steps
     }
 
-    fn criteria(&self, fields: &Fields<'_>, steps: &[Step]) -> Vec<Criterion> {
+    fn criteria(&self, fields: &Fields<'_>, steps: &[Step], broken: &HashSet<String>) -> Vec<Criterion> {
         let Some(node) = fields.get("criteria") else { return Vec::new() };
         let reader = self.reader;
         let one = |item: &Node| {
@@ -512,18 +527,21 @@ impl Document<'_> {
             let says = fields.required(reader, "says", "a criterion").and_then(|node| reader.text(node, "`says`"));
             let node = fields.required(reader, "proven_by", "a criterion")?;
             let proofs = reader.words(node, "`proven_by`").into_iter();
-            let proven_by = proofs.filter_map(|(span, word)| self.proof(&span, word, steps)).collect();
+            let proven_by = proofs.filter_map(|(span, word)| self.proof(&span, word, steps, broken)).collect();
             Some(Criterion { says: says?, proven_by })
         };
         reader.items(node, "`criteria`").iter().filter_map(one).collect()
     }
 
-    fn proof(&self, span: &Range<usize>, written: String, steps: &[Step]) -> Option<Proof> {
+    fn proof(&self, span: &Range<usize>, written: String, steps: &[Step], broken: &HashSet<String>) -> Option<Proof> {
         let (name, fact) = match written.split_once('.') {
             Some((name, fact)) => (name, Some(fact.to_owned())),
             None => (written.as_str(), None),
         };
         let Some(step) = steps.iter().position(|step| step.id.as_str() == name) else {
+            if broken.contains(name) {
+                return None;
+            }
             let help = suggestion(name, steps.iter().map(|step| step.id.as_str()), "the steps are");
             self.reader.error(span, format!("there is no step `{name}` that could prove this"), "", help);
             return None;

@@ -2,8 +2,12 @@
 
 use std::fmt::Write as _;
 
+use indexmap::IndexSet;
+
 use super::keys::{self, Form, KeySpec};
+use crate::model::fact::FactSpec;
 use crate::model::input::{InputSpec, InputType, Need};
+use crate::model::unit::Quantity;
 use crate::probe::{self, Kind};
 
 /// All that can be explained.
@@ -27,49 +31,68 @@ pub fn topic(word: &str) -> Option<String> {
 pub fn kinds() -> String {
     let mut text = String::from("Kinds of probe; `opsctl explain KIND` shows inputs and facts:\n\n");
     for kind in probe::KINDS {
-        writeln!(text, "  {:<10} {}", kind.name, kind.about).ok();
+        let about = kind.about.split(". ").next().unwrap_or_default();
+        paragraph(&mut text, &format!("  {:<9} ", kind.name), 12, about);
     }
     text.push_str("\nAlso: `opsctl explain procedure`, `opsctl explain site`, `opsctl explain conditions`\n");
     text
 }
 
 fn kind(kind: &Kind) -> String {
-    let mut text = format!("{}: {}\n\nInputs:\n", kind.name, kind.about);
+    let mut text = String::new();
+    paragraph(&mut text, &format!("{}: ", kind.name), 0, kind.about);
+    text.push_str("\nInputs:\n");
     if kind.inputs.is_empty() {
         text.push_str("  none\n");
     }
     inputs(&mut text, kind.inputs, 2);
     text.push_str("\nFacts, for `expect` and `prefer`:\n");
     for fact in kind.facts {
-        let (ty, example) = fact.ty.describe();
         let name = if fact.family { format!("{}: {{ NAME: }}", fact.name) } else { fact.name.to_owned() };
-        entry(&mut text, 2, &name, &format!("{ty}, such as `{example}`"), fact.about);
+        entry(&mut text, 2, &name, fact.ty.describe().0, fact.about);
     }
-    let limit = crate::model::unit::Quantity::duration(kind.limit).rounded();
-    write!(text, "\nTime limit: {limit}, unless the step has a `timeout`\n\nExample:\n\n").ok();
+    text.push('\n');
+    paragraph(&mut text, "Conditions: ", 0, &conditions_for(kind.facts));
+    let limit = Quantity::duration(kind.limit).rounded();
+    write!(text, "Time limit: {limit}, unless the step has a `timeout`\n\nExample:\n\n").ok();
     for line in kind.example.lines() {
         writeln!(text, "  {line}").ok();
     }
     text
 }
 
-/// A name, its type, and below them what it means.
-fn entry(text: &mut String, indent: usize, name: &str, ty: &str, about: &str) {
-    writeln!(text, "{:indent$}{name:<22} {ty}", "").ok();
-    let mut line = String::new();
-    for word in about.split_whitespace() {
-        if !line.is_empty() && indent + 4 + line.len() + 1 + word.len() > 80 {
-            writeln!(text, "{:indent$}    {line}", "").ok();
-            line.clear();
+/// One condition for each type of fact that there is among `facts`.
+fn conditions_for(facts: &[FactSpec]) -> String {
+    let types: IndexSet<_> = facts.iter().map(|fact| fact.ty.describe()).collect();
+    let examples: Vec<String> = types.iter().map(|(ty, example)| format!("`{example}` ({ty})")).collect();
+    format!("{}; see `opsctl explain conditions`", examples.join(", "))
+}
+
+/// The widest line.
+const WIDTH: usize = 80;
+
+/// `words`, wrapped. The first line begins with `first`, the others with `margin` spaces.
+fn paragraph(text: &mut String, first: &str, margin: usize, words: &str) {
+    let (mut line, mut begun) = (first.to_owned(), false);
+    for word in words.split_whitespace() {
+        if begun && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            writeln!(text, "{line}").ok();
+            (line, begun) = (" ".repeat(margin), false);
         }
-        if !line.is_empty() {
+        if begun {
             line.push(' ');
         }
         line.push_str(word);
+        begun = true;
     }
-    if !line.is_empty() {
-        writeln!(text, "{:indent$}    {line}", "").ok();
-    }
+    writeln!(text, "{line}").ok();
+}
+
+/// A name, its type, and below them what it means.
+fn entry(text: &mut String, indent: usize, name: &str, ty: &str, about: &str) {
+    paragraph(text, &format!("{:indent$}{name:<22} ", ""), indent + 23, ty);
+    let margin = indent + 4;
+    paragraph(text, &" ".repeat(margin), margin, about);
 }
 
 fn inputs(text: &mut String, specs: &[InputSpec], indent: usize) {
@@ -86,7 +109,9 @@ fn inputs(text: &mut String, specs: &[InputSpec], indent: usize) {
     }
 }
 
-fn input_type(ty: InputType) -> String {
+/// How an input of this type is written.
+#[must_use]
+pub fn input_type(ty: InputType) -> String {
     match ty {
         InputType::Text => "text".to_owned(),
         InputType::Texts => "text, or list of texts".to_owned(),
@@ -100,11 +125,11 @@ fn input_type(ty: InputType) -> String {
         InputType::Choice(choices) => choices.join(" | "),
         InputType::Path => "path".to_owned(),
         InputType::Paths => "path or glob, or list of them".to_owned(),
-        InputType::Secret => "secret: { env: NAME }, { file: PATH } or { command: [...] }".to_owned(),
+        InputType::Secret => "secret, such as { env: NAME }".to_owned(),
         InputType::Pairs => "mapping from names to texts or secrets".to_owned(),
         InputType::Database => "name of a database of the site file".to_owned(),
         InputType::Json => "any YAML value".to_owned(),
-        InputType::Group(_) => "mapping:".to_owned(),
+        InputType::Group(_) => "mapping".to_owned(),
     }
 }
 
@@ -117,7 +142,7 @@ fn document(title: &str, specs: &[KeySpec]) -> String {
 fn table(text: &mut String, specs: &[KeySpec], indent: usize) {
     for spec in specs {
         let need = if spec.required { "; required" } else { "" };
-        let (form, inner) = describe(spec.form);
+        let (form, inner) = key_form(spec.form);
         entry(text, indent, spec.name, &format!("{form}{need}"), spec.about);
         if let Some(inner) = inner {
             table(text, inner, indent + 4);
@@ -125,16 +150,18 @@ fn table(text: &mut String, specs: &[KeySpec], indent: usize) {
     }
 }
 
-fn describe(form: Form) -> (String, Option<&'static [KeySpec]>) {
+/// How a key of this form is written, and the keys below it.
+#[must_use]
+pub fn key_form(form: Form) -> (String, Option<&'static [KeySpec]>) {
     let plain = |text: &str| (text.to_owned(), None);
     match form {
         Form::Text => plain("text"),
         Form::Id => plain("letters, digits and dashes"),
         Form::Words => plain("list"),
         Form::Duration => plain("duration, such as `15m`"),
-        Form::Keys(keys) => ("mapping:".to_owned(), Some(keys)),
-        Form::List(keys) => ("list of:".to_owned(), Some(keys)),
-        Form::Named(keys) => ("NAME with:".to_owned(), Some(keys)),
+        Form::Keys(keys) => ("mapping".to_owned(), Some(keys)),
+        Form::List(keys) => ("list of mappings".to_owned(), Some(keys)),
+        Form::Named(keys) => ("mapping from names to mappings".to_owned(), Some(keys)),
         Form::Choice(choices) => (choices.join(" | "), None),
         Form::Integer(least, most) => (format!("whole number from {least} to {most}"), None),
         Form::MaybeSecret => plain("text, or secret"),
@@ -145,7 +172,8 @@ fn describe(form: Form) -> (String, Option<&'static [KeySpec]>) {
     }
 }
 
-const CONDITIONS: &str = "\
+/// The grammar of conditions.
+pub const CONDITIONS: &str = "\
 Conditions, for every fact of `expect` and `prefer`:
 
   200, true, ok                   equals
@@ -156,8 +184,8 @@ Conditions, for every fact of `expect` and `prefer`:
   contains x, matches ^ok         text and lists
   starts with x, ends with x      text
   not contains x                  the opposite; of a missing fact nothing holds
-  within 30% of median(14)        not further from the median of up to 14 earlier
-                                  runs; needs at least half of them
+  within 30% of median(14)        no further from the median of up to 14 runs
+                                  before; needs at least half of them
   at most 150% of previous        a limit by the run before
   rises below 5% per day          the change since the newest value that is at
                                   least half a day old (hour, day, week; falls)

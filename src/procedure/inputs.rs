@@ -42,7 +42,12 @@ fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], 
         NodeKind::Scalar { .. } | NodeKind::List(_) | NodeKind::Late(_) => {
             let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
             let message = format!("`{what}` takes a mapping of inputs, not {}", node.describe());
-            reader.error(&node.span, message, "", format!("its inputs are {}", names.join(", ")));
+            let help = if names.is_empty() {
+                format!("write `{what}: {{}}`")
+            } else {
+                format!("its inputs are {}", names.join(", "))
+            };
+            reader.error(&node.span, message, "", help);
             return Inputs::default();
         }
     };
@@ -67,8 +72,7 @@ fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], 
             }
             (None, Need::Required) => {
                 let message = format!("`{what}` needs the input `{}`: {}", spec.name, spec.about);
-                let end = node.span.end.min(node.span.start + 1);
-                reader.error(&(node.span.start..end), message, "", format!("add `{}: ...`", spec.name));
+                reader.error(&reader.start_of(&node.span), message, "", format!("add `{}: ...`", spec.name));
                 continue;
             }
             (None, Need::Optional) => continue,
@@ -139,7 +143,10 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
             .map(Input::Paths),
         InputType::Secret => match secret(reader, node, &name, around.folder)? {
             MaybeSecret::Secret(secret) => Some(Input::Secret(secret)),
-            MaybeSecret::Plain(_) => wrong(format!("{name} is a secret and must not stand in a file"), SECRET_HELP),
+            MaybeSecret::Plain(_) => {
+                reader.secret(&node.span, format!("{name} is a secret and must not stand in a file"));
+                None
+            }
         },
         InputType::Pairs => {
             let Some(entries) = node.map() else {
@@ -181,7 +188,9 @@ fn argument(reader: &Reader, node: &Node, name: &str) -> Option<String> {
     match node.scalar() {
         Some(text) => Some(text.to_owned()),
         None => {
-            reader.error(&node.span, format!("an argument of {name} is a text, not {}", node.describe()), "", "");
+            let help = "a secret does not belong into arguments, which every user of the machine can read; hand it over in `env`";
+            let help = if node.map().is_some() { help } else { "" };
+            reader.error(&node.span, format!("an argument of {name} is a text, not {}", node.describe()), "", help);
             None
         }
     }

@@ -49,7 +49,7 @@ pub const MOST_RETRIES: i64 = 20;
 
 pub const SCHEDULE: &[KeySpec] = &[
     must("cron", Form::Text, "minute, hour, day of month, month, day of week: \"0 8 * * *\""),
-    key("missed", Form::Choice(&["run_once", "skip"]), "what a late start does"),
+    key("missed", Form::Choice(&["run_once", "skip"]), "whether a missed run is made up for"),
 ];
 
 pub const ESCALATION: &[KeySpec] = &[
@@ -87,34 +87,34 @@ pub const STEP: &[KeySpec] = &[
 pub const PROCEDURE: &[KeySpec] = &[
     must("title", Form::Text, "what a person reads"),
     key("original_title", Form::Text, "the title in the document that this comes from"),
-    key("purpose", Form::Text, "what it is good for, in a sentence"),
+    key("purpose", Form::Text, "what it is good for, in one sentence"),
     key("owner", Form::Text, "the role that answers for it"),
-    key("schedule", Form::Keys(SCHEDULE), "when it is due"),
+    key("schedule", Form::Keys(SCHEDULE), "when it is due. A statement for people: cron or a timer starts it"),
     key("budget", Form::Duration, "how long it may take; looking does not go on beyond it"),
-    key("escalate", Form::Keys(ESCALATION), "who is told"),
+    key("escalate", Form::Keys(ESCALATION), "whom to tell. A statement for people: opsctl sends nothing"),
     must("steps", Form::List(STEP), "in the order in which they are shown; neighbours that only look run side by side"),
     key("criteria", Form::List(CRITERION), "what must hold for the procedure to have succeeded"),
 ];
 
 pub const PACK: &[KeySpec] = &[
     key("title", Form::Text, "what the pack is about"),
-    key("vars", Form::Vars, "variables and their values where the site file gives none"),
+    key("vars", Form::Vars, "variables, and their values where the site file gives none"),
 ];
 
 pub const DATABASE: &[KeySpec] = &[must(
     "url",
     Form::MaybeSecret,
-    "mysql://, postgres:// or sqlite://; with a password only as a reference to a secret",
+    "mysql://user@host/name, postgres://user@host/name or sqlite:///path; with a password only as a reference to a secret",
 )];
 
 pub const ROLE: &[KeySpec] = &[
-    key("mail", Form::Text, "address"),
-    key("phone", Form::Text, "number"),
+    key("mail", Form::Text, "mail address"),
+    key("phone", Form::Text, "phone number"),
     key("responds_within", Form::Duration, "the promised reaction time"),
 ];
 
 pub const WAIVER: &[KeySpec] = &[
-    must("step", Form::Text, "group/procedure.step"),
+    must("step", Form::Text, "what is waived: group/procedure.step"),
     key("subject", Form::Text, "only this mount, file, name; all if not given"),
     must("owner", Form::Text, "who answers for it"),
     must("reason", Form::Text, "why it is accepted"),
@@ -123,11 +123,11 @@ pub const WAIVER: &[KeySpec] = &[
 
 pub const SITE: &[KeySpec] = &[
     must("site", Form::Text, "the name of this installation"),
-    key("timezone", Form::Text, "such as Europe/Warsaw; that of the machine if not given"),
+    key("timezone", Form::Text, "an IANA name, such as Europe/Warsaw; that of the machine if not given"),
     key("packs", Form::Words, "packs of procedures: built in by name, or folders with a slash (`./procedures`)"),
     key("vars", Form::Vars, "variables of the procedures"),
     key("databases", Form::Named(DATABASE), "databases that sql probes name"),
-    key("roles", Form::Named(ROLE), "who is behind a role"),
+    key("roles", Form::Named(ROLE), "who is behind a role. A statement for people"),
     key("waivers", Form::List(WAIVER), "failures that somebody answers for until a day"),
     key("journal", Form::Text, "where runs are recorded: sqlite:///var/lib/opsctl/journal.db"),
 ];

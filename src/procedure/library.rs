@@ -1,5 +1,6 @@
 //! The library: packs of procedures, built in or in folders. Only what a command needs is read.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,25 +45,27 @@ enum Origin {
 /// Reads a file, but not one that is too large or no text.
 ///
 /// # Errors
-/// It is not there, not readable, larger than [`yaml::MAX_FILE`] or not UTF-8.
+/// It is not there, no file, not readable, larger than [`yaml::MAX_FILE`] or not UTF-8.
 pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
     let name = shown(path);
     let fail = |message: String, help: &str| Diagnostics(vec![Diagnostic::general(message, help)]);
-    let size =
-        std::fs::metadata(path).map_err(|error| fail(format!("cannot read {name}: {error}"), "check the path"))?.len();
-    if size > yaml::MAX_FILE {
-        return Err(fail(
-            format!("{name} has {size} bytes; more than 1 MiB is refused"),
-            "split it into several procedures",
-        ));
+    let cannot = |error: std::io::Error, help: &str| fail(format!("cannot read {name}: {error}"), help);
+    // A pipe or a device could keep its reader for ever.
+    if !std::fs::metadata(path).map_err(|error| cannot(error, "check the path"))?.is_file() {
+        return Err(fail(format!("{name} is not a file"), "check the path"));
     }
-    let bytes =
-        std::fs::read(path).map_err(|error| fail(format!("cannot read {name}: {error}"), "check its permissions"))?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(yaml::MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| cannot(error, "check its permissions"))?;
+    if bytes.len() as u64 > yaml::MAX_FILE {
+        return Err(fail(format!("{name} is larger than 1 MiB"), "split it into several procedures"));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         fail(format!("{name} is not UTF-8: byte {at} is wrong"), "save it as UTF-8")
     })?;
-    let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
     Ok(Arc::new(Source { name, text }))
 }
 
@@ -124,7 +127,7 @@ impl Library {
     fn add(&mut self, id: ProcedureId, entry: Entry, problems: &mut Diagnostics) {
         if let Some(known) = self.entries.get(&id) {
             let message =
-                format!("two packs have the procedure {id}: {} and {}", known.origin.name(), entry.origin.name());
+                format!("the procedure {id} exists twice: {} and {}", known.origin.name(), entry.origin.name());
             problems.push(Diagnostic::general(message, "rename one, or remove one pack from `packs` of the site file"));
             return;
         }

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use super::decode::Reader;
 use super::diagnostic::{Diagnostics, nearest};
-use super::inputs::{SECRET_HELP, secret};
+use super::inputs::secret;
 use super::keys;
 use super::template::Vars;
 use super::yaml::{self, Node, NodeKind};
@@ -154,7 +154,11 @@ fn timezone(reader: &Reader, node: &Node) -> Option<chrono_tz::Tz> {
 
 /// A word is a built-in pack; anything with a slash or a dot is a folder.
 fn pack_ref(word: &str, folder: &Path) -> PackRef {
-    if word.contains(['/', '.']) { PackRef::Folder(folder.join(word)) } else { PackRef::Builtin(word.to_owned()) }
+    if word.contains(['/', '.']) {
+        PackRef::Folder(folder.join(word).components().collect())
+    } else {
+        PackRef::Builtin(word.to_owned())
+    }
 }
 
 /// Variables: texts, lists of texts, references to secrets.
@@ -233,10 +237,11 @@ fn plain_url(reader: &Reader, node: &Node, text: &str, folder: &Path) -> Option<
         reader.error(&node.span, "this is not the address of a database", "", help);
         return None;
     }
-    let authority = rest.trim_start_matches('/').split(['/', '?']).next().unwrap_or_default();
-    let has_password = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let (address, options) = rest.trim_start_matches('/').split_once('?').unwrap_or((rest, ""));
+    let has_password = address.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+        || options.split('&').any(|option| option.to_lowercase().starts_with("password="));
     if scheme != "sqlite" && has_password {
-        reader.error(&node.span, "a password must not stand in a file", "", SECRET_HELP);
+        reader.secret(&node.span, "a password must not stand in a file");
         return None;
     }
     if scheme == "sqlite" {
@@ -293,12 +298,14 @@ fn waivers(reader: &Reader, node: &Node) -> Vec<Waiver> {
 
 fn journal(reader: &Reader, node: &Node, folder: &Path) -> Option<PathBuf> {
     let text = reader.text(node, "`journal`")?;
+    // As people see it in messages: without the `.` of `./journal.db`.
+    let file = |path: &str| folder.join(path).components().collect();
     if let Some(path) = text.strip_prefix("sqlite://") {
-        return Some(folder.join(path));
+        return Some(file(path));
     }
     if text.contains("://") {
         reader.error(&node.span, "the journal cannot be kept there", "", "write `sqlite:///var/lib/opsctl/journal.db`");
         return None;
     }
-    Some(folder.join(text))
+    Some(file(&text))
 }

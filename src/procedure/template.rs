@@ -32,6 +32,11 @@ fn environment() -> &'static Environment<'static> {
     })
 }
 
+/// A function that every template has, such as `range`.
+fn is_function(name: &str) -> bool {
+    environment().globals().any(|(known, _)| known == name)
+}
+
 /// An expression of `when`, checked.
 #[derive(Clone, Debug)]
 pub struct Expression {
@@ -81,7 +86,7 @@ impl Expression {
 
     /// The names at the start of what it reads: `vars`, `steps`, `run`, or something unknown.
     pub fn roots(&self) -> impl Iterator<Item = &str> {
-        self.reads.iter().map(|name| name.split('.').next().unwrap_or_default())
+        self.reads.iter().map(|name| name.split('.').next().unwrap_or_default()).filter(|name| !is_function(name))
     }
 
     /// The variables that it reads as `vars.NAME`.
@@ -143,8 +148,14 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
         }
     };
     let mut late = false;
-    for name in template.undeclared_variables(false) {
+    for name in template.undeclared_variables(false).into_iter().filter(|name| !is_function(name)) {
         late |= name == "steps" || name == "run";
+        if vars.get(&name).is_some_and(|value| value.map().is_some()) {
+            let help = format!("write `{{{{ {name} }}}}` alone, where a secret is taken");
+            let message = format!("the variable `{name}` is a secret, which never becomes part of a text");
+            reader.error(&node.span, message, "", help);
+            return as_written();
+        }
         if name != "steps" && name != "run" && !vars.contains_key(&name) {
             let help = format!(
                 "add `{name}` to `vars` of the site file, or use --set {name}=VALUE; {}",

@@ -5,8 +5,7 @@ mod facts;
 mod procedure;
 mod words;
 
-use chrono_tz::Tz;
-
+use super::Style;
 use super::line::{Line, Paint, cut, harmless, width};
 use super::page::Page;
 use crate::model::event::{RunStart, StepResult};
@@ -20,10 +19,10 @@ const SHORTEST_NAME: usize = 12;
 /// Worst first; what merely passed needs no block.
 const TROUBLE: [Outcome; 3] = [Outcome::Failed, Outcome::Errored, Outcome::Warned];
 
-pub(super) fn render(record: &Record, mut page: Page, timezone: Tz) -> String {
+pub(super) fn render(record: &Record, mut page: Page, style: Style) -> String {
     let Some(start) = &record.start else { return String::new() };
     verdict_line(&mut page, record, start);
-    let clock = words::Clock { now: record.started.unwrap_or_default(), timezone };
+    let clock = words::Clock { now: record.started.unwrap_or_default(), timezone: style.timezone };
     for outcome in TROUBLE {
         for (step, result) in results(record).filter(|(_, result)| result.outcome == outcome) {
             page.blank();
@@ -35,7 +34,9 @@ pub(super) fn render(record: &Record, mut page: Page, timezone: Tz) -> String {
         procedure::write(&mut page, procedure);
     }
     page.blank();
-    footer(&mut page, record, start, clock);
+    let begun = clock.full(clock.now);
+    page.line(Line::default().with(Paint::Dim, format!("started {begun} on {} by {}", start.host, start.operator)));
+    footer(&mut page, record, start, style);
     page.into_text()
 }
 
@@ -138,19 +139,17 @@ fn planned(record: &Record) -> usize {
     record.procedures.values().map(|procedure| procedure.steps.len()).sum()
 }
 
-fn footer(page: &mut Page, record: &Record, start: &RunStart, clock: words::Clock) {
-    let begun = clock.full(clock.now);
-    page.line(Line::default().with(Paint::Dim, format!("started {begun} on {} by {}", start.host, start.operator)));
-    let id = start.run.to_string();
-    // The first two groups of a version 7 UUID are its time in milliseconds: short, and enough to find the run.
-    let short = id.get(..13).unwrap_or(&id);
+/// How to see the run again, and what the exit status means.
+fn footer(page: &mut Page, record: &Record, start: &RunStart, style: Style) {
     let exit = match record.finished.map(|(_, exit)| exit) {
         Some(Exit::Ok) => Line::default(),
         Some(exit) => Line::default().with(Paint::Dim, format!("exit {}: {}", exit.code(), words::meaning(exit))),
         None => Line::default().with(Paint::Dim, "the end of this run was not recorded"),
     };
-    let again = Line::default().with(Paint::Dim, "see it again: ").with(Paint::Plain, format!("opsctl show {short}"));
-    if !page.sided(again, &exit) {
-        page.line(exit);
+    let shown = Line::default().with(Paint::Dim, "see it again: ");
+    let shown = shown.with(Paint::Plain, format!("opsctl show {}", start.run.short()));
+    let (left, right) = if style.kept { (shown, exit) } else { (exit, Line::default()) };
+    if !left.is_empty() && !page.sided(left, &right) {
+        page.line(right);
     }
 }

@@ -52,6 +52,8 @@ pub struct Style {
     pub width: usize,
     /// In which times are shown.
     pub timezone: Tz,
+    /// Whether `opsctl show` will find the run; the record of a drill goes away with it.
+    pub kept: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -82,8 +84,8 @@ impl Format {
     /// The whole report; empty when not even the start of the run is known.
     pub fn render(self, record: &Record, style: Style) -> io::Result<String> {
         match self {
-            Self::Human => Ok(human::render(record, page::Page::wide(style.width, style.colour), style.timezone)),
-            Self::Plain => Ok(human::render(record, page::Page::endless(), style.timezone)),
+            Self::Human => Ok(human::render(record, page::Page::wide(style.width, style.colour), style)),
+            Self::Plain => Ok(human::render(record, page::Page::endless(), style)),
             Self::Json => json::render(record),
         }
     }

@@ -1,6 +1,7 @@
 //! The harness: one way to look with a probe, one way to run the program, real servers.
 
 pub mod again;
+pub mod case;
 pub mod look;
 pub mod mariadb;
 pub mod postgres;

@@ -1,6 +1,6 @@
 //! The block of a step that needs attention: what was seen and expected, what explains it, what to do.
 
-use super::words::{Clock, count, says};
+use super::words::{Clock, count};
 use crate::model::event::{StepPlan, StepResult, SubjectResult};
 use crate::model::expectation::Check;
 use crate::model::fact::Evidence;
@@ -21,7 +21,9 @@ pub(super) fn write(page: &mut Page, plan: &StepPlan, result: &StepResult, clock
     headlines(page, plan, result, &subjects, clock);
     let mut lines = details(page, plan, result, &subjects);
     let place = Line::default().with(Paint::Dim, &plan.at);
-    let last = lines.pop();
+    // Not beside a line of evidence, and not where lines are copied from a pipe: it would seem to be a part of them.
+    let advised = plan.why.is_some() || result.help.is_some() || plan.next.is_some();
+    let last = if page.width().is_some() && (advised || result.evidence.is_empty()) { lines.pop() } else { None };
     page.lines(lines);
     if !last.is_some_and(|last| page.sided(last, &place)) {
         page.line(label("at").then(place));
@@ -86,11 +88,11 @@ fn headline(
 
 /// What is wrong with a subject: what could not be seen, then what does not hold, then what could not be told.
 fn messages(subject: &SubjectResult) -> Vec<String> {
-    let mut messages: Vec<String> = subject.error.clone().into_iter().collect();
-    messages.extend(subject.checks.iter().filter(|check| check.met == Some(false)).map(says));
+    let mut messages: Vec<String> = subject.error_alone().map(str::to_owned).into_iter().collect();
+    messages.extend(subject.checks.iter().filter(|check| check.met == Some(false)).map(ToString::to_string));
     let unknown: Vec<&Check> = subject.checks.iter().filter(|check| check.met.is_none()).collect();
     if messages.is_empty() {
-        messages.extend(unknown.into_iter().map(says));
+        messages.extend(unknown.into_iter().map(ToString::to_string));
     } else if !unknown.is_empty() {
         let facts: Vec<&str> = unknown.into_iter().map(|check| check.fact.as_str()).collect();
         messages.push(format!("could not tell {}", facts.join(", ")));
@@ -113,8 +115,12 @@ fn details(page: &Page, plan: &StepPlan, result: &StepResult, subjects: &[&Subje
     if result.attempts > 1 {
         lines.extend(labelled(page, "tried", &format!("{} times", result.attempts)));
     }
-    let notes: Vec<_> =
-        subjects.iter().flat_map(|subject| subject.notes.iter().map(|note| (&subject.name, note))).collect();
+    let notes: Vec<_> = subjects
+        .iter()
+        .flat_map(|subject| {
+            subject.notes.iter().filter(|note| !is_cause(note, subject)).map(|note| (&subject.name, note))
+        })
+        .collect();
     for (name, note) in notes.iter().take(MOST_NOTES) {
         let note = if subjects.len() > 1 { &format!("{name}: {note}") } else { *note };
         lines.extend(labelled(page, "note", note));
@@ -139,11 +145,18 @@ fn labelled(page: &Page, word: &str, text: &str) -> Vec<Line> {
 
 /// Whether a step's reason says what the lines of its subjects do not.
 fn adds(reason: &str, subjects: &[&SubjectResult]) -> bool {
+    let unmet = |check: &&Check| check.met != Some(true);
+    let in_reason = |check: &Check| reason.contains(&check.expected) || reason.contains(&check.to_string());
     let said = |subject: &&SubjectResult| {
-        subject.error.as_ref().is_some_and(|error| reason.contains(error.as_str()))
-            || subject.checks.iter().any(|check| check.met != Some(true) && reason.contains(&check.expected))
+        subject.error_alone().is_some_and(|error| reason.contains(error))
+            || subject.checks.iter().filter(unmet).any(in_reason)
     };
     !subjects.is_empty() && !subjects.iter().any(said)
+}
+
+/// Whether the headline has said the note already, as the cause of a check that does not hold.
+fn is_cause(note: &str, subject: &SubjectResult) -> bool {
+    subject.checks.iter().any(|check| check.note.as_ref().is_some_and(|cause| cause.contains(note)))
 }
 
 /// Titles, and below them lines; the lines are cut, for their columns would be lost in wrapping.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use crate::model::expectation::{Check, Level};
 use crate::model::outcome::Exit;
 
 /// When the run began, and where its readers live.
@@ -51,20 +50,6 @@ pub(super) fn spent(took: Duration) -> String {
 
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// `free 3.8 % (1.9 GiB), expected above 20 %`
-pub(super) fn says(check: &Check) -> String {
-    let actual = check.actual.as_deref().unwrap_or("not seen");
-    let wish = match check.level {
-        Level::Expect => "expected",
-        Level::Prefer => "preferred",
-    };
-    let note = match &check.note {
-        Some(note) if check.actual.is_some() => format!(" ({note})"),
-        Some(_) | None => String::new(),
-    };
-    format!("{} {actual}, {wish} {}{note}", check.fact, check.expected)
 }
 
 pub(super) fn meaning(exit: Exit) -> &'static str {

@@ -1,0 +1,72 @@
+//! The mask: no secret gets out, whatever surrounds it.
+
+use opsctl::model::secret::{MASK, Mask, Secret, SecretRef};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::cases;
+
+fn mask(secrets: &[&str]) -> Mask {
+    let mask = Mask::default();
+    for secret in secrets {
+        mask.add(secret);
+    }
+    mask
+}
+
+proptest! {
+    #![proptest_config(cases(1000))]
+
+    #[test]
+    fn no_secret_is_left_in_a_masked_text(secrets in vec("[abż]{4,6}", 1..4), text in "[abżx]{0,60}") {
+        let mask = mask(&secrets.iter().map(String::as_str).collect::<Vec<_>>());
+        let masked = mask.apply(&text).into_owned();
+        for secret in &secrets {
+            prop_assert!(!masked.contains(secret.as_str()), "{} in {}", secret, masked);
+        }
+    }
+
+    #[test]
+    fn a_text_without_secrets_stays_as_it_is(text in any::<String>()) {
+        prop_assert_eq!(mask(&["\u{1}never-there\u{1}"]).apply(&text).into_owned(), text.clone());
+        prop_assert_eq!(Mask::default().apply(&text), text.clone());
+    }
+}
+
+#[test]
+fn secrets_are_stars_wherever_they_stand() {
+    let mask = mask(&["hunter22"]);
+    assert_eq!(mask.apply("user:hunter22@host hunter22"), "user:***@host ***");
+}
+
+#[test]
+fn a_secret_inside_another_does_not_uncover_it() {
+    assert_eq!(mask(&["abcd", "xxabcdyy"]).apply("1 xxabcdyy 2 abcd 3"), "1 *** 2 *** 3");
+}
+
+#[test]
+fn overlapping_secrets_leave_no_part_of_each_other() {
+    assert_eq!(mask(&["abcdef", "defghi"]).apply("<abcdefghi>"), "<***>");
+    assert_eq!(mask(&["abab"]).apply("<ababab>"), "<***>");
+}
+
+#[test]
+fn a_secret_that_was_cut_off_with_its_text_is_stars_too() {
+    assert_eq!(mask(&["hunter22"]).apply("the last line is: token hunter2..."), "the last line is: token ***...");
+    assert_eq!(mask(&["hunter22"]).apply("they hunt... a lot"), "they ***... a lot", "rather too much than too little");
+    assert_eq!(mask(&["hunter22"]).apply("hun... and hunter"), "hun... and hunter");
+}
+
+#[test]
+fn a_secret_of_a_few_letters_is_not_looked_for() {
+    assert_eq!(mask(&["yes"]).apply("yes and no"), "yes and no");
+}
+
+#[test]
+fn printing_a_secret_or_its_reference_shows_no_secret() {
+    assert_eq!(format!("{:?}", Secret::new("hunter22".to_owned())), MASK);
+    assert!(!format!("{:?}", mask(&["hunter22"])).contains("hunter22"));
+    assert_eq!(SecretRef::Env("TOKEN".to_owned()).to_string(), "$TOKEN");
+    let command = SecretRef::Command(vec!["pass".to_owned(), "--key=hunter22".to_owned()]);
+    assert_eq!(command.to_string(), "command pass");
+}

@@ -1,0 +1,269 @@
+//! One run of the program, in a folder and an environment of its own, compared as a whole.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use regex::Regex;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use super::server::wait_until;
+
+/// What a user has: a folder with a site file and procedures, a home, an environment.
+///
+/// Nothing of the machine gets in: no `OPSCTL_*`, no home, no journal. Everything is gone with the case.
+#[must_use]
+pub struct Case {
+    folder: TempDir,
+    env: Vec<(String, String)>,
+    /// What the program is started with: `setpriv ...`.
+    before: Vec<String>,
+}
+
+pub const EXE: &str = env!("CARGO_BIN_EXE_opsctl");
+
+impl Case {
+    pub fn new(name: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix(&format!("opsctl-case-{name}-")).tempdir().expect("a folder");
+        // For the cases that run as another user.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of one's own");
+        fs::create_dir(folder.path().join("home")).expect("a home");
+        Self { folder, env: Vec::new(), before: Vec::new() }
+    }
+
+    /// `opsctl.yaml`, with the procedures of the folder `pack` and a journal beside it.
+    pub fn site(self, more: &str) -> Self {
+        self.file("opsctl.yaml", format!("site: test\ntimezone: UTC\npacks: [./pack]\njournal: ./journal.db\n{more}"))
+    }
+
+    /// `path` is `group/name.yaml`.
+    pub fn procedure(self, path: &str, yaml: &str) -> Self {
+        self.file(&format!("pack/{path}"), yaml)
+    }
+
+    pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
+        fs::write(path, content).expect("a file");
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// From now on the program runs as a user without any right but those of everybody.
+    pub fn as_nobody(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            let words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
+            self.before = words.map(str::to_owned).to_vec();
+        }
+        self
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.path("journal.db")
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let words = self.before.iter().map(String::as_str).chain([EXE]).map(Into::into);
+        let mut words = words.chain(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        let mut command = Command::new(words.next().expect("a program"));
+        command
+            .args(words)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path("home"))
+            .env("XDG_STATE_HOME", self.path("home/state"))
+            .env("TZ", "UTC")
+            .env("TERM", "xterm-256color")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
+        let output = self.command(args).output().expect("the program starts");
+        Ran::of(output, self.folder.path())
+    }
+
+    /// On a terminal of 80 columns, which takes standard output and standard error together.
+    pub fn run_on_a_terminal(&self, line: &str) -> Ran {
+        let shell = format!("stty cols 80 rows 24; exec {EXE} {line}");
+        let mut command = self.command([] as [&str; 0]);
+        let mut script = Command::new("script");
+        script.args(["-qec", &shell, "/dev/null"]).env_clear().stdin(Stdio::null());
+        script.current_dir(self.folder.path());
+        for (name, value) in command.env("SHELL", "/bin/sh").get_envs() {
+            script.env(name, value.unwrap_or_default());
+        }
+        Ran::of(script.output().expect("script of util-linux is there"), self.folder.path())
+    }
+
+    /// A shell's line, in which `opsctl` is the program.
+    pub fn run_in_a_shell(&self, line: &str) -> Ran {
+        let mut path = Path::new(EXE).parent().expect("a folder").as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        let mut command = self.command([] as [&str; 0]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).env_clear().current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, value) in command.env("PATH", path).get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        Ran::of(shell.output().expect("a shell"), self.folder.path())
+    }
+
+    /// Leads a process group of its own, as under a shell with job control.
+    pub fn start<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Running {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        Running { child: command.spawn().expect("the program starts"), folder: self.folder.path().to_owned() }
+    }
+}
+
+/// The program at work.
+#[must_use]
+pub struct Running {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Running {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn waits_for(self, what: &str, ready: impl Fn() -> bool) -> Self {
+        wait_until(what, ready);
+        self
+    }
+
+    pub fn signal(self, signal: Signal) -> Self {
+        kill_process(self.pid(), signal).expect("a process that is still there");
+        self
+    }
+
+    /// As Ctrl-C in a terminal does.
+    pub fn signal_group(self, signal: Signal) -> Self {
+        kill_process_group(self.pid(), signal).expect("a process that is still there");
+        self
+    }
+
+    pub fn ends(self) -> Ran {
+        Ran::of(self.child.wait_with_output().expect("the program ends"), &self.folder)
+    }
+}
+
+/// What a run left: exit status and texts. Each question about it hands it on.
+#[derive(Debug)]
+pub struct Ran {
+    pub exit: i32,
+    pub stdout: String,
+    pub stderr: String,
+    folder: PathBuf,
+}
+
+impl Ran {
+    fn of(output: Output, folder: &Path) -> Self {
+        Self {
+            exit: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or_default()),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),
+            folder: folder.to_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn exits(self, exit: i32) -> Self {
+        assert_eq!(self.exit, exit, "exit status; {self}");
+        self
+    }
+
+    /// All of standard output, with the placeholders of [`Ran::stable`].
+    #[track_caller]
+    pub fn prints(self, expected: &str) -> Self {
+        let printed = self.stable(&self.stdout);
+        assert!(printed == expected, "--- expected\n{expected}\n--- printed\n{printed}\n--- of {self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn prints_on_stderr(self, expected: &str) -> Self {
+        let printed = self.stable(&self.stderr);
+        assert!(printed == expected, "--- expected\n{expected}\n--- printed on stderr\n{printed}\n--- of {self}");
+        self
+    }
+
+    /// Somewhere on standard output.
+    #[track_caller]
+    pub fn says(self, part: &str) -> Self {
+        assert!(self.stable(&self.stdout).contains(part), "not on standard output: {part}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn says_on_stderr(self, part: &str) -> Self {
+        assert!(self.stable(&self.stderr).contains(part), "not on standard error: {part}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn never_says(self, part: &str) -> Self {
+        assert!(!self.stdout.contains(part) && !self.stderr.contains(part), "somewhere: {part}\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub fn first_line(&self) -> &str {
+        self.stdout.lines().next().unwrap_or_else(|| panic!("nothing on standard output; {self}"))
+    }
+
+    /// Standard output, which must be one JSON value and nothing else.
+    #[track_caller]
+    pub fn json(&self) -> Json {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not one JSON value: {error}; {self}"))
+    }
+
+    /// What differs from run to run becomes a word in brackets: the case's folder, ids, ports, times, who and where.
+    fn stable(&self, text: &str) -> String {
+        let took = r"\d+(\.\d+)? (ms|s|min|h)( \d+ (s|min))?";
+        let mut text = text.replace(&*self.folder.to_string_lossy(), "[folder]");
+        for (pattern, word) in [
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}".to_owned(), "[run]"),
+            (r"show [0-9a-f]{8}-[0-9a-f]{4}".to_owned(), "show [run]"),
+            (r"(?m)^[0-9a-f]{8}-[0-9a-f]{4}\b".to_owned(), "[run]"),
+            (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?".to_owned(), "[time]"),
+            (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (\[time\]( UTC)?|\d\d:\d\d)".to_owned(), "[time]"),
+            (format!(r"(?m)^([A-Z]{{6}}.*)   {took}$"), "$1   [took]"),
+            (format!(r"took {took}\b"), "took [took]"),
+            (r"127\.0\.0\.1:\d+".to_owned(), "127.0.0.1:[port]"),
+            (r"on \S+ by \S+\n".to_owned(), "on [host] by [user]\n"),
+            (r"(?m)  by \S+$".to_owned(), "  by [user]"),
+        ] {
+            text = Regex::new(&pattern).expect("a pattern").replace_all(&text, word).into_owned();
+        }
+        text
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit {}\n--- stdout\n{}\n--- stderr\n{}", self.exit, self.stdout, self.stderr)
+    }
+}
