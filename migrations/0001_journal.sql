@@ -26,7 +26,7 @@ CREATE TABLE runs (
     finished   TEXT
 ) STRICT, WITHOUT ROWID;
 
--- Every number that a step saw. The key is the order in which history is asked for.
+-- Every number that a step saw. What a step saw in one run lies together, so that a run writes few pages.
 CREATE TABLE readings (
     procedure TEXT NOT NULL,
     step      TEXT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE readings (
     value     REAL NOT NULL, -- in base units: bytes, seconds, percent points, events a minute
     unit      TEXT NOT NULL,
     outcome   TEXT NOT NULL, -- of the subject
-    PRIMARY KEY (procedure, step, fact, subject, at, run)
+    PRIMARY KEY (procedure, step, at, run, fact, subject)
 ) STRICT, WITHOUT ROWID;
 
 -- Since when each step has had the outcome that it has.

@@ -159,22 +159,20 @@ async fn supervise(
         Failure::new(format!("the engine broke down: {error}"), "this is a mistake in opsctl; please report it")
     })?;
     let (outcome, mut exit) = ended;
+    let mut last = last;
+    scribe.record(&last);
     // The record decides with: a run that is not on record has not proved anything to an auditor.
     let unrecorded = scribe.flush().await.err();
     if unrecorded.is_some() {
         exit = exit.at_least(Exit::CouldNotTell);
+        last.kind = EventKind::RunFinished { outcome, exit };
     }
-    let mut last = last;
-    last.kind = EventKind::RunFinished { outcome, exit };
-    scribe.record(&last);
-    let unrecorded = unrecorded.or(scribe.flush().await.err());
     listeners.finish(&last, outcome)?;
     if let Some(error) = unrecorded {
         message::warn(&format!("error: this run is not on record: {error}\n"));
         if let Some(help) = error.help() {
             message::warn(&format!("  help: {help}\n"));
         }
-        return Ok(exit.at_least(Exit::CouldNotTell));
     }
     Ok(exit)
 }

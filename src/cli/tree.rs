@@ -152,12 +152,17 @@ fn builtins() -> Vec<Command> {
 fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: &Globals, site: &Site) -> Command {
     let asked = globals.command.as_deref() == Some(group)
         || (globals.command.as_deref() == Some("help") && globals.subcommand.as_deref() == Some(group));
+    let names: Vec<&str> = ids.iter().map(|id| id.name()).collect();
+    let command = Command::new(group.to_owned()).about(names.join(", "));
+    // What is in the other groups matters only to those who describe the whole tree.
+    if !asked && !matches!(globals.command.as_deref(), Some("completions" | "man")) {
+        return command;
+    }
     let help = globals.wants_help && asked;
-    let mut command =
-        Command::new(group.to_owned()).about(ids.iter().map(|id| id.name()).collect::<Vec<_>>().join(", ")).subcommand(
-            run_args(Command::new("check"))
-                .about("Look at everything that the procedures of the group name; one verdict for each criterion"),
-        );
+    let mut command = command.subcommand(
+        run_args(Command::new("check"))
+            .about("Look at everything that the procedures of the group name; one verdict for each criterion"),
+    );
     for id in ids {
         let mut sub = run_args(Command::new(id.name().to_owned()));
         sub = sub.arg(

@@ -86,7 +86,7 @@ async fn readings(connection: &mut SqliteConnection, run: &str, results: &[Finis
         }
     }
     for rows in rows.chunks(AT_ONCE) {
-        QueryBuilder::new("INSERT OR REPLACE INTO readings ")
+        QueryBuilder::new("INSERT OR IGNORE INTO readings ")
             .push_values(rows, |mut row, (at, result, subject, fact, number)| {
                 row.push_bind(result.procedure.as_str())
                     .push_bind(result.step.as_str())

@@ -15,7 +15,7 @@ use crate::model::unit::{Dimension, Quantity};
 pub type History = HashMap<(String, String), Vec<Reading>>;
 
 impl Journal {
-    /// The newest `limit` readings of each of `facts` on each subject of the step.
+    /// The readings of each of `facts` on each subject of the step in its newest `limit` runs.
     pub async fn readings(
         &self,
         procedure: &ProcedureId,
@@ -60,20 +60,11 @@ async fn readings(
     fact: &str,
     limit: u32,
 ) -> Result<Vec<(String, Reading)>, Problem> {
-    // Steps from subject to subject through the key and reads no more of each than is wanted, however long the
-    // history is.
+    // What a step saw lies together by run: reads no more than the newest runs, however long the history is.
     let rows = sqlx::query(
-        "WITH RECURSIVE subjects (name) AS (
-             SELECT min(subject) FROM readings WHERE procedure = ?1 AND step = ?2 AND fact = ?3
-             UNION ALL
-             SELECT (SELECT min(subject) FROM readings
-                     WHERE procedure = ?1 AND step = ?2 AND fact = ?3 AND subject > name)
-             FROM subjects WHERE name IS NOT NULL
-         )
-         SELECT name, at, value, unit FROM subjects JOIN readings
-             ON procedure = ?1 AND step = ?2 AND fact = ?3 AND subject = name
-             AND at >= coalesce((SELECT at FROM readings
-                                 WHERE procedure = ?1 AND step = ?2 AND fact = ?3 AND subject = name
+        "SELECT subject AS name, at, value, unit FROM readings
+         WHERE procedure = ?1 AND step = ?2 AND fact = ?3
+             AND at >= coalesce((SELECT DISTINCT at FROM readings WHERE procedure = ?1 AND step = ?2
                                  ORDER BY at DESC LIMIT 1 OFFSET ?4 - 1), '')
          ORDER BY name, at DESC",
     )

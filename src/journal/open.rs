@@ -50,6 +50,10 @@ fn options(path: &Path, access: Access) -> SqliteConnectOptions {
         .read_only(access == Access::Read)
         .busy_timeout(PATIENCE)
         .synchronous(SqliteSynchronous::Normal)
+        // Other tables than the events are made from them alone; checking that would copy every page before it changes.
+        .foreign_keys(false)
+        // Who opens the file first reads the write-ahead log through.
+        .pragma("wal_autocheckpoint", "256")
         .disable_statement_logging()
 }
 

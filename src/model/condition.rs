@@ -4,9 +4,8 @@
 
 use std::fmt;
 
-use regex::Regex;
-
 use super::fact::FactType;
+use super::pattern::Pattern;
 use super::unit::{Dimension, Quantity};
 
 /// What may be demanded of one fact.
@@ -80,41 +79,6 @@ pub enum Period {
     Hour,
     Day,
     Week,
-}
-
-/// A regular expression that compares by its source.
-#[derive(Clone, Debug)]
-pub struct Pattern(Regex);
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
-}
-
-impl Pattern {
-    /// # Errors
-    /// The text is not a regular expression; the message names the reason in one line.
-    pub fn new(text: &str) -> Result<Self, ConditionError> {
-        Regex::new(text).map(Self).map_err(|error| {
-            let reason = error.to_string();
-            let reason = reason.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
-            ConditionError::new(
-                format!("`{text}` is not a regular expression: {reason}"),
-                "test it with `grep -P`, and quote it with '...' in YAML",
-            )
-        })
-    }
-
-    #[must_use]
-    pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
-    }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
 }
 
 impl Period {
@@ -428,7 +392,12 @@ fn text_test(test: &str, rest: &str, ty: FactType) -> Result<Condition, Conditio
     }
     match test {
         "contains" => Ok(Condition::Contains(text)),
-        "matches" => Ok(Condition::Matches(Pattern::new(&text)?)),
+        "matches" => Pattern::new(&text).map(Condition::Matches).map_err(|reason| {
+            ConditionError::new(
+                format!("`{text}` is not a regular expression: {reason}"),
+                "test it with `grep -P`, and quote it with '...' in YAML",
+            )
+        }),
         "starts with" if ty != FactType::Texts => Ok(Condition::StartsWith(text)),
         "ends with" if ty != FactType::Texts => Ok(Condition::EndsWith(text)),
         _ => Err(mismatch(&format!("{test} {text}"), ty)),

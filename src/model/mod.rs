@@ -7,6 +7,7 @@ pub mod fact;
 pub mod id;
 pub mod input;
 pub mod outcome;
+pub mod pattern;
 pub mod record;
 pub mod secret;
 pub mod unit;

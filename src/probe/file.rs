@@ -12,6 +12,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::model::pattern;
 use crate::model::value::Value;
 
 mod content;
@@ -71,21 +72,19 @@ pub static KIND: Kind = Kind {
 };
 
 fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
-    let contains = inputs.text("contains").map(|pattern| {
-        RegexBuilder::new(pattern).multi_line(true).crlf(true).build().map_err(|_| {
-            InputError::new(
-                "contains",
-                format!("`{pattern}` is not a regular expression that can be searched for in a file"),
-                "write a shorter one, and quote it with '...' in YAML",
-            )
-        })
-    });
-    Ok(Box::new(File { paths: inputs.paths("path").to_vec(), contains: contains.transpose()? }))
+    let contains = inputs.text("contains").map(str::to_owned);
+    if let Some(text) = &contains {
+        pattern::check(text).map_err(|reason| {
+            let help = "write a shorter one, and quote it with '...' in YAML";
+            InputError::new("contains", format!("`{text}` is not a regular expression: {reason}"), help)
+        })?;
+    }
+    Ok(Box::new(File { paths: inputs.paths("path").to_vec(), contains }))
 }
 
 struct File {
     paths: Vec<PathBuf>,
-    contains: Option<Regex>,
+    contains: Option<String>,
 }
 
 impl Probe for File {
@@ -96,12 +95,20 @@ impl Probe for File {
 
     fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
         let paths = self.paths.clone();
-        let look = Look { contains: self.contains.clone(), until: Instant::now() + cx.limit, cx: cx.clone() };
+        let (contains, until, context) = (self.contains.clone(), Instant::now() + cx.limit, cx.clone());
         Box::pin(cx.blocking(move || {
+            let look = Look { contains: contains.as_deref().map(compile).transpose()?, until, cx: context };
             let subjects = paths.iter().map(|path| look.at(path)).collect();
             Ok(Observation { subjects, evidence: Vec::new() })
         }))
     }
+}
+
+fn compile(text: &str) -> Result<Regex, ProbeError> {
+    RegexBuilder::new(text).multi_line(true).crlf(true).build().map_err(|error| {
+        ProbeError::new("bad_pattern", format!("`{text}` cannot be searched for in a file: {error}"))
+            .help("write a shorter one")
+    })
 }
 
 /// What one look wants to know, and for how long it may look.

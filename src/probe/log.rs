@@ -106,7 +106,9 @@ pub static KIND: Kind = Kind {
 struct Log {
     files: Vec<PathBuf>,
     since: Option<Duration>,
-    matcher: Matcher,
+    wanted: Vec<String>,
+    unwanted: Vec<String>,
+    ignore_case: bool,
     rotated: bool,
     last: Option<u64>,
 }
@@ -127,8 +129,15 @@ impl Log {
             return Err(InputError::new("last", "`last` and `rotated` do not go together", help));
         }
         let rotated = if inputs.has("rotated") { inputs.flag("rotated") } else { since.is_some() && last.is_none() };
-        let matcher = Matcher::new(inputs.texts("match"), inputs.texts("except"), inputs.flag("ignore_case"))?;
-        Ok(Self { files: inputs.paths("file").to_vec(), since, matcher, rotated, last })
+        let (wanted, unwanted) = (inputs.texts("match").to_vec(), inputs.texts("except").to_vec());
+        Matcher::check(&wanted, &unwanted)?;
+        let ignore_case = inputs.flag("ignore_case");
+        Ok(Self { files: inputs.paths("file").to_vec(), since, wanted, unwanted, ignore_case, rotated, last })
+    }
+
+    fn matcher(&self) -> Result<Matcher, ProbeError> {
+        Matcher::new(&self.wanted, &self.unwanted, self.ignore_case)
+            .map_err(|error| ProbeError::new("bad_pattern", error.message).help(error.help))
     }
 }
 
@@ -138,9 +147,13 @@ impl Probe for Log {
     }
 
     fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
+        let matcher = match self.matcher() {
+            Ok(matcher) => matcher,
+            Err(error) => return std::future::ready(Err(error)).boxed(),
+        };
         let setting = Setting {
             since: self.since,
-            matcher: self.matcher.clone(),
+            matcher,
             rotated: self.rotated,
             last: self.last,
             now: cx.now,

@@ -15,9 +15,9 @@ use self::pid_file::PidFile;
 use self::table::{Executable, Process, ProcessTable, State};
 use self::users::Users;
 use super::{Context, Kind, Probe, ProbeError};
-use crate::model::condition::Pattern;
 use crate::model::fact::{Evidence, FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::model::pattern::Pattern;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 
@@ -119,8 +119,13 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
             ));
         }
     }
-    let arguments = inputs.text("arguments").map(Pattern::new).transpose();
-    let arguments = arguments.map_err(|error| InputError::new("arguments", error.message, error.help))?;
+    let arguments = inputs.text("arguments").map(|text| {
+        Pattern::new(text).map_err(|reason| {
+            let message = format!("`{text}` is not a regular expression: {reason}");
+            InputError::new("arguments", message, "test it with `grep -P`, and quote it with '...' in YAML")
+        })
+    });
+    let arguments = arguments.transpose()?;
     let user = inputs.text("user").map(str::to_owned);
     let pid_file = inputs.path("pid_file").cloned();
     Ok(Box::new(Processes { wanted: Arc::new(Wanted { names, arguments, user, pid_file }) }))

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
-use regex::Regex;
 
 use super::decode::Reader;
 use super::diagnostic::suggestion;
 use super::yaml::{Node, NodeKind};
 use crate::model::input::{Input, InputSpec, InputType, Inputs, Need};
+use crate::model::pattern;
 use crate::model::secret::{MaybeSecret, SecretRef};
 use crate::model::unit::{parse_duration, parse_size};
 
@@ -104,9 +104,9 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
     };
     match spec.ty {
         InputType::Text => reader.text(node, &name).map(Input::Text),
-        InputType::Pattern => pattern(reader, node, &name).map(Input::Text),
+        InputType::Pattern => checked_pattern(reader, node, &name).map(Input::Text),
         InputType::Texts => many(reader, node, &name, |item| reader.text(item, &name)).map(Input::Texts),
-        InputType::Patterns => many(reader, node, &name, |item| pattern(reader, item, &name)).map(Input::Texts),
+        InputType::Patterns => many(reader, node, &name, |item| checked_pattern(reader, item, &name)).map(Input::Texts),
         InputType::Arguments if node.list().is_none() => {
             let help =
                 "write the program and each argument as an item: `[pg_isready, -q]`; a shell line goes under `shell`";
@@ -210,11 +210,9 @@ fn many<T>(reader: &Reader, node: &Node, name: &str, read: impl Fn(&Node) -> Opt
     }
 }
 
-fn pattern(reader: &Reader, node: &Node, name: &str) -> Option<String> {
+fn checked_pattern(reader: &Reader, node: &Node, name: &str) -> Option<String> {
     let text = reader.text(node, name)?;
-    if let Err(error) = Regex::new(&text) {
-        let reason = error.to_string();
-        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    if let Err(reason) = pattern::check(&text) {
         let help = "single quotes keep backslashes: '\\berror\\b'";
         reader.error(&node.span, format!("{name} is not a regular expression: {reason}"), "", help);
         return None;

@@ -19,6 +19,9 @@ use crate::model::id::ProcedureId;
 /// `pack/group/procedure.yaml` and its text.
 const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/procedures.rs"));
 
+/// As many procedures as one thread reads before a second one pays.
+const ALONE: usize = 16;
+
 /// Every procedure that a site has, by id, in the order of the packs and then of the names; none is read yet.
 #[derive(Debug, Default)]
 pub struct Library {
@@ -154,23 +157,38 @@ impl Library {
         ids: impl IntoIterator<Item = &'i ProcedureId>,
         site: &Site,
     ) -> Result<Vec<Procedure>, Diagnostics> {
-        let databases: Vec<String> = site.databases.keys().cloned().collect();
-        let around = Surroundings { databases: &databases, folder: &site.folder };
+        let ids: Vec<&ProcedureId> = ids.into_iter().collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(ids.len() / ALONE + 1);
+        let (first, rest) = ids.split_at(ids.len().div_ceil(threads));
+        let read = std::thread::scope(|scope| {
+            let handles: Vec<_> = rest
+                .chunks(first.len().max(1))
+                .map(|ids| scope.spawn(|| ids.iter().map(|id| self.read(id, site)).collect::<Vec<_>>()))
+                .collect();
+            let mut read: Vec<_> = first.iter().map(|id| self.read(id, site)).collect();
+            for handle in handles {
+                read.extend(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            read
+        });
         let (mut procedures, mut problems) = (Vec::new(), Diagnostics::default());
-        for id in ids {
-            let Some(entry) = self.entries.get(id) else {
-                let help = suggestion(id.as_str(), self.ids().map(ProcedureId::as_str), "there are");
-                problems.push(Diagnostic::general(format!("there is no procedure {id}"), help));
-                continue;
-            };
-            let read =
-                entry.origin.source().and_then(|source| document::read(id, &source, &self.vars[entry.pack], &around));
+        for read in read {
             match read {
                 Ok(procedure) => procedures.push(procedure),
                 Err(wrong) => problems.extend(wrong),
             }
         }
         if problems.is_empty() { Ok(procedures) } else { Err(problems) }
+    }
+
+    fn read(&self, id: &ProcedureId, site: &Site) -> Result<Procedure, Diagnostics> {
+        let Some(entry) = self.entries.get(id) else {
+            let help = suggestion(id.as_str(), self.ids().map(ProcedureId::as_str), "there are");
+            return Err(Diagnostics(vec![Diagnostic::general(format!("there is no procedure {id}"), help)]));
+        };
+        let databases: Vec<String> = site.databases.keys().cloned().collect();
+        let around = Surroundings { databases: &databases, folder: &site.folder };
+        document::read(id, &entry.origin.source()?, &self.vars[entry.pack], &around)
     }
 
     /// The variables that the procedures of `id`'s pack see.

@@ -1,9 +1,10 @@
 //! Anything that can be: texts that look like something else, every form of condition, every value.
 
 use chrono::{DateTime, Duration, Utc};
-use opsctl::model::condition::{Condition, Direction, Earlier, Literal, Pattern, Period, Relation};
+use opsctl::model::condition::{Condition, Direction, Earlier, Literal, Period, Relation};
 use opsctl::model::expectation::{Baseline, Reading};
 use opsctl::model::fact::FactType;
+use opsctl::model::pattern::Pattern;
 use opsctl::model::unit::{Dimension, Quantity};
 use opsctl::model::value::Value;
 use proptest::collection::vec;

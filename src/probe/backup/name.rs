@@ -1,5 +1,7 @@
 //! File names with a date in them, written as `strftime` writes them.
 
+use std::sync::OnceLock;
+
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use regex::{Captures, Regex};
 
@@ -7,20 +9,25 @@ use regex::{Captures, Regex};
 #[derive(Clone, Debug)]
 pub struct NamePattern {
     pub written: String,
-    regex: Regex,
+    source: String,
+    /// Compiled when the first name is read: a procedure that is only vetted need not wait for it.
+    regex: OnceLock<Regex>,
 }
+
+/// No name of a file is longer.
+const LONGEST: usize = 255;
 
 /// What a conversion such as `%Y` matches. A name is unique within a pattern; the first of two equal ones counts.
 const CONVERSIONS: &[(char, &str)] = &[
-    ('Y', r"\d{4}"),
-    ('y', r"\d{2}"),
-    ('m', r"\d{2}"),
+    ('Y', "[0-9]{4}"),
+    ('y', "[0-9]{2}"),
+    ('m', "[0-9]{2}"),
     ('b', "[A-Za-z]{3}"),
-    ('d', r"\d{2}"),
-    ('j', r"\d{3}"),
-    ('H', r"\d{2}"),
-    ('M', r"\d{2}"),
-    ('S', r"\d{2}"),
+    ('d', "[0-9]{2}"),
+    ('j', "[0-9]{3}"),
+    ('H', "[0-9]{2}"),
+    ('M', "[0-9]{2}"),
+    ('S', "[0-9]{2}"),
 ];
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -64,14 +71,17 @@ impl NamePattern {
         if !(has("Yy") && (has("j") || has("mb") && has("d"))) {
             return Err("it has no whole date: year, month and day".to_owned());
         }
-        let regex = Regex::new(&(source + "$")).map_err(|_| "it is too long".to_owned())?;
-        Ok(Self { written: written.to_owned(), regex })
+        if written.len() > LONGEST {
+            return Err(format!("it is longer than {LONGEST} bytes, which no name of a file is"));
+        }
+        Ok(Self { written: written.to_owned(), source: source + "$", regex: OnceLock::new() })
     }
 
     /// The time in the name; midnight where it has none. `None` for another name, or for no real date.
     #[must_use]
     pub fn time_of(&self, name: &str) -> Option<NaiveDateTime> {
-        let found = self.regex.captures(name)?;
+        let regex = self.regex.get_or_init(|| Regex::new(&self.source).expect("escaped text and conversions"));
+        let found = regex.captures(name)?;
         let year = number(&found, "Y").or_else(|| Some(2000 + number(&found, "y")?))?;
         let year = i32::try_from(year).ok()?;
         let date = match number(&found, "j") {

@@ -24,7 +24,7 @@ use crate::probe::ProbeError;
 const KEPT_ENTRIES: usize = 5;
 
 /// A smaller file is read whole sooner than it is searched for the start of the window.
-const BISECT_FROM: u64 = 1024 * 1024;
+const BISECT_FROM: u64 = 256 * 1024;
 
 /// A part of this size is worth a second thread.
 const SPLIT_FROM: u64 = 4 * 1024 * 1024;

@@ -4,6 +4,7 @@ use memchr::{memchr, memrchr};
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::model::input::InputError;
+use crate::model::pattern;
 
 /// A line matches when a wanted pattern is found in it and no unwanted one.
 #[derive(Clone, Debug)]
@@ -16,6 +17,18 @@ pub struct Matcher {
 }
 
 impl Matcher {
+    /// Whether a matcher can be made of these patterns; making it takes much longer.
+    pub fn check(wanted: &[String], unwanted: &[String]) -> Result<(), InputError> {
+        for (input, patterns) in [("match", wanted), ("except", unwanted)] {
+            let all = joined(patterns);
+            pattern::check(&all).map_err(|reason| {
+                let wrong = patterns.iter().find(|text| pattern::check(text).is_err());
+                bad_pattern(input, wrong.unwrap_or(&all), &reason)
+            })?;
+        }
+        Ok(())
+    }
+
     pub fn new(wanted: &[String], unwanted: &[String], ignore_case: bool) -> Result<Self, InputError> {
         Ok(Self {
             wanted: one_of("match", wanted, ignore_case)?,
@@ -57,17 +70,18 @@ fn one_of(input: &'static str, patterns: &[String], ignore_case: bool) -> Result
     if patterns.is_empty() {
         return Ok(None);
     }
-    for pattern in patterns {
-        compile(pattern, ignore_case).map_err(|error| bad_pattern(input, pattern, &error))?;
-    }
-    let all = patterns.iter().map(|pattern| format!("(?:{pattern})")).collect::<Vec<_>>().join("|");
-    compile(&all, ignore_case).map(Some).map_err(|error| bad_pattern(input, &all, &error))
+    let all = joined(patterns);
+    compile(&all, ignore_case).map(Some).map_err(|error| bad_pattern(input, &all, &error.to_string()))
 }
 
-fn bad_pattern(input: &'static str, pattern: &str, error: &regex::Error) -> InputError {
+fn joined(patterns: &[String]) -> String {
+    patterns.iter().map(|pattern| format!("(?:{pattern})")).collect::<Vec<_>>().join("|")
+}
+
+fn bad_pattern(input: &'static str, pattern: &str, reason: &str) -> InputError {
     InputError::new(
         input,
-        format!("`{pattern}` is not a regular expression: {error}"),
+        format!("`{pattern}` is not a regular expression: {reason}"),
         r"put a \ before characters such as ( [ { * + ? . that mean themselves",
     )
 }

@@ -13,7 +13,7 @@ use crate::probe::ProbeError;
 pub const CHUNK: usize = 256 * 1024;
 
 /// Bytes of the start and of the end of a file from which its format is learned.
-pub const SAMPLE: usize = 64 * 1024;
+pub const SAMPLE: usize = 16 * 1024;
 
 /// A match may lie across two pieces of one very long line if it is not longer than this.
 const OVERLAP: usize = 4096;

@@ -17,10 +17,10 @@ const CLOCK_CHANGE: Instant = 2 * 3600 * SECOND;
 const SAMPLES: u64 = 64;
 
 /// Bytes read at each of these places.
-const STEP: usize = 16 * 1024;
+const STEP: usize = 4 * 1024;
 
 /// Below this distance a search goes from entry to entry.
-const NEAR: u64 = 16 * 1024;
+const NEAR: u64 = 512;
 
 /// Where a window begins in a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
