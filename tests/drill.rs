@@ -264,7 +264,7 @@ fn a_backup_restores_to_the_database_of_its_day() {
 #[test]
 fn the_services_run_under_the_names_that_the_site_file_says() {
     let system = start(&[]);
-    let named = ["web_process", "database_process", "application_process"].map(|key| site(&system, key));
+    let named = ["web_process", "database_process", "application_pattern"].map(|key| site(&system, key));
     assert_eq!(process_names(system.folder()), BTreeSet::from(named.clone()));
     assert!(named[0].starts_with("helpdesk-web-"), "{}", named[0]);
 }

@@ -58,7 +58,7 @@ fn cap(value: &mut Value) {
     {
         let all = text.len();
         text.truncate(text.floor_char_boundary(MOST_TEXT));
-        text.push_str(&format!("... ({all} bytes)"));
+        text.extend(["... (", &all.to_string(), " bytes)"]);
     }
 }
 

@@ -70,7 +70,7 @@ impl JournalError {
         let folder = self.path.parent().unwrap_or(Path::new("/")).display();
         Some(match &self.problem {
             Problem::Missing => "the first recorded run creates it; look at `journal` in the site file".to_owned(),
-            Problem::NotAJournal => "name another file as `journal` in the site file".to_owned(),
+            Problem::NotAJournal | Problem::Io(_) => "name another file as `journal` in the site file".to_owned(),
             Problem::Newer { .. } => "use the newest opsctl that ever wrote to it, or name another journal".to_owned(),
             Problem::Locked => "end the program that holds it (`fuser` names it) and try again".to_owned(),
             Problem::DiskFull => format!("free space on the disk of {folder} and try again"),
@@ -85,7 +85,6 @@ impl JournalError {
             Problem::Broken(_) => "keep the file as evidence and compare it with a backup".to_owned(),
             Problem::NoSuchRun(_) | Problem::Empty => "`opsctl history` lists the runs".to_owned(),
             Problem::Ambiguous { .. } => "write more of the run's id".to_owned(),
-            Problem::Io(_) => "name another file as `journal` in the site file".to_owned(),
             Problem::Sql(_) => return None,
         })
     }

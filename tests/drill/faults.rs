@@ -152,7 +152,7 @@ fn process_gone_leaves_the_other_two() {
     let system = start(&[Fault::ProcessGone]);
     let names = process_names(system.folder());
     assert_eq!(names, BTreeSet::from(["web_process", "database_process"].map(|key| site(&system, key))));
-    assert!(!names.contains(&site(&system, "application_process")));
+    assert!(!names.contains(&site(&system, "application_pattern")));
 }
 
 #[test]

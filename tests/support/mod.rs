@@ -5,4 +5,5 @@ pub mod look;
 pub mod mariadb;
 pub mod postgres;
 pub mod server;
+pub mod terminal;
 pub mod web;
