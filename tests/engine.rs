@@ -79,7 +79,7 @@ impl Probe for Fake {
 }
 
 /// A run to be made.
-struct Run {
+pub struct Run {
     case: Case,
     procedures: Vec<Procedure>,
     settings: Settings,
@@ -88,7 +88,7 @@ struct Run {
 
 impl Run {
     /// Of one procedure, `daily/check`.
-    fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         Self::in_case(Case::new().with("pack/daily/check.yaml", text))
     }
 
@@ -133,7 +133,7 @@ impl Run {
         self
     }
 
-    fn run(self) -> Ran {
+    pub fn run(self) -> Ran {
         self.run_beside(|_| ())
     }
 
@@ -165,9 +165,9 @@ impl Run {
 }
 
 /// A run that was made.
-struct Ran {
+pub struct Ran {
     events: Vec<Event>,
-    outcome: Outcome,
+    pub outcome: Outcome,
     exit: Exit,
     /// Its folder lives as long as this.
     case: Case,
@@ -215,7 +215,7 @@ impl Ran {
         found.expect("a procedure that ended")
     }
 
-    fn record(&self) -> Record {
+    pub fn record(&self) -> Record {
         Record::of(&self.events)
     }
 }
