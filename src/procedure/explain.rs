@@ -27,7 +27,9 @@ pub fn topic(word: &str) -> Option<String> {
 pub fn kinds() -> String {
     let mut text = String::from("Kinds of probe; `opsctl explain KIND` shows inputs and facts:\n\n");
     for kind in probe::KINDS {
-        writeln!(text, "  {:<10} {}", kind.name, kind.about).ok();
+        // The first clause; the topic itself has the rest.
+        let clause = kind.about.split([';', ':', '.']).next().unwrap_or_default();
+        writeln!(text, "  {:<10} {clause}", kind.name).ok();
     }
     text.push_str("\nAlso: `opsctl explain procedure`, `opsctl explain site`, `opsctl explain conditions`\n");
     text
