@@ -108,12 +108,11 @@ pub async fn check(
     let begin = Instant::now();
     let mut recorder = Recorder::new(events, settings.mask.clone(), begin);
     recorder.record(EventKind::RunStarted(start_of(&planned, &settings)));
-    let mut run = Run::new(planned, settings, stop.clone());
+    let mut run = Run::new(planned, settings, stop);
     run.skip_filtered(&mut recorder);
     run.execute(&mut recorder).await;
     let outcome = run.outcomes.iter().flatten().copied().max().unwrap_or(Outcome::Passed);
-    let interrupted = stop.exit.get().copied().filter(|_| run.cut_short);
-    let exit = Exit::of(outcome, interrupted);
+    let exit = Exit::of(outcome, run.interrupted);
     recorder.record(EventKind::RunFinished { outcome, exit });
     (outcome, exit)
 }
@@ -164,8 +163,8 @@ struct Run {
     begins: Vec<Option<Instant>>,
     outcomes: Vec<Option<Outcome>>,
     resources: HashMap<String, Arc<Semaphore>>,
-    /// Something was not looked at because of the stop.
-    cut_short: bool,
+    /// The stop came before everything was done, and is among the events.
+    interrupted: Option<Exit>,
 }
 
 impl Run {
@@ -188,7 +187,7 @@ impl Run {
             settings,
             stop,
             resources: HashMap::new(),
-            cut_short: false,
+            interrupted: None,
         }
     }
 
@@ -214,7 +213,6 @@ impl Run {
         let global = Arc::new(Semaphore::new(self.settings.parallel.max(1)));
         let (notes, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let mut running: JoinSet<(Place, StepResult)> = JoinSet::new();
-        let mut told = false;
         loop {
             self.start_ready(&global, &notes, &mut running, recorder);
             if running.is_empty() {
@@ -222,11 +220,7 @@ impl Run {
             }
             tokio::select! {
                 biased;
-                () = self.stop.token.cancelled(), if !told => {
-                    told = true;
-                    let exit = self.stop.exit.get().copied().unwrap_or(Exit::Interrupted);
-                    recorder.record(EventKind::Interrupted { exit });
-                }
+                () = self.stop.token.cancelled(), if self.interrupted.is_none() => self.interrupt(recorder),
                 Some(event) = heard.recv() => recorder.record(event),
                 Some(joined) = running.join_next() => {
                     while let Ok(event) = heard.try_recv() {
@@ -241,6 +235,12 @@ impl Run {
             }
         }
         self.finish_empty(recorder);
+    }
+
+    fn interrupt(&mut self, recorder: &mut Recorder) {
+        let exit = self.stop.exit.get().copied().unwrap_or(Exit::Interrupted);
+        self.interrupted = Some(exit);
+        recorder.record(EventKind::Interrupted { exit });
     }
 
     /// Starts or skips every waiting step whose predecessors have ended.
@@ -399,7 +399,10 @@ impl Run {
 
     fn finish(&mut self, place: Place, result: StepResult, recorder: &mut Recorder) {
         self.waiting.retain(|&waiting| waiting != place);
-        self.cut_short |= result.skip == Some(Skip::Stopped);
+        // A look that was given up may be back before the loop has heard of the stop.
+        if result.skip == Some(Skip::Stopped) && self.stop.token.is_cancelled() && self.interrupted.is_none() {
+            self.interrupt(recorder);
+        }
         self.begin_procedure(place.0, recorder);
         let result = Arc::new(result);
         recorder.record(EventKind::StepFinished(Box::new((*result).clone())));

@@ -31,8 +31,9 @@ pub fn topic(word: &str) -> Option<String> {
 pub fn kinds() -> String {
     let mut text = String::from("Kinds of probe; `opsctl explain KIND` shows inputs and facts:\n\n");
     for kind in probe::KINDS {
-        let about = kind.about.split(". ").next().unwrap_or_default();
-        paragraph(&mut text, &format!("  {:<9} ", kind.name), 12, about);
+        // The first clause; the topic itself has the rest.
+        let clause = kind.about.split([';', ':', '.']).next().unwrap_or_default();
+        paragraph(&mut text, &format!("  {:<9} ", kind.name), 12, clause);
     }
     text.push_str("\nAlso: `opsctl explain procedure`, `opsctl explain site`, `opsctl explain conditions`\n");
     text
