@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::Done;
 use super::message::{self, Failure};
 use super::settings::{self, Globals};
+use super::signals::{Signals, exit_of};
 use crate::engine::{self, Planned, Stop};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
@@ -201,19 +202,9 @@ async fn relay(
 
 /// The first signal ends the run in order; the second one ends the program.
 async fn listen_for_signals(stop: Stop) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    let mut hear = async || {
-        tokio::select! {
-            _ = interrupt.recv() => Exit::Interrupted,
-            _ = terminate.recv() => Exit::Terminated,
-        }
-    };
-    stop.now(hear().await);
-    let second = hear().await;
+    let Ok(mut signals) = Signals::listen() else { return };
+    stop.now(exit_of(signals.next().await));
+    let second = exit_of(signals.next().await);
     #[expect(
         clippy::disallowed_methods,
         clippy::exit,

@@ -7,12 +7,12 @@ use std::process::ExitStatus;
 use clap::ArgMatches;
 use rustix::process::Pid;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Done;
 use super::check::block_on;
 use super::message::{self, Failure};
 use super::settings::{DRILL, Globals};
+use super::signals::Signals;
 use crate::drill::{Fault, System};
 use crate::model::outcome::Exit;
 
@@ -81,7 +81,7 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
         // In a group of its own, the command hears each signal once: from here.
         let practised = practised.args(command).process_group(0).spawn();
         let practised = practised.map_err(|error| failed(format!("cannot start the program itself: {error}")))?;
-        let status = signals.pass_on_to(practised).await;
+        let status = pass_on(signals, practised).await;
         status.map_err(|error| failed(format!("cannot wait for the practised command: {error}")))
     })?
     .map(|status| match status.code() {
@@ -94,29 +94,16 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
     })
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate })
-    }
-
-    /// Every signal goes to the command, which ends in order; the practice system goes after it.
-    async fn pass_on_to(mut self, mut command: Child) -> io::Result<ExitStatus> {
-        let pid = command.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        loop {
-            let heard = tokio::select! {
-                status = command.wait() => return status,
-                _ = self.interrupt.recv() => rustix::process::Signal::INT,
-                _ = self.terminate.recv() => rustix::process::Signal::TERM,
-            };
-            if let Some(pid) = pid {
-                rustix::process::kill_process(pid, heard).ok();
-            }
+/// Every signal goes to the command, which ends in order; the practice system goes after it.
+async fn pass_on(mut signals: Signals, mut command: Child) -> io::Result<ExitStatus> {
+    let pid = command.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    loop {
+        let heard = tokio::select! {
+            status = command.wait() => return status,
+            heard = signals.next() => heard,
+        };
+        if let Some(pid) = pid {
+            rustix::process::kill_process(pid, heard).ok();
         }
     }
 }

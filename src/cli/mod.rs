@@ -10,6 +10,7 @@ mod lint;
 mod message;
 mod settings;
 mod shell;
+mod signals;
 mod tree;
 
 use std::ffi::OsString;

@@ -137,14 +137,15 @@ pub fn history_facts(expectations: &[Expectation]) -> Vec<String> {
     needing.map(|expectation| expectation.fact.clone()).collect()
 }
 
-/// The criteria of a procedure, and the worst of them and of the steps that no criterion names.
+/// The criteria of a procedure, and the worst of them and of the steps that no criterion names as a whole: what else
+/// a step expects counts, even if a criterion asks for one fact of it.
 pub fn procedure(procedure: &Procedure, results: &[&StepResult]) -> (Vec<CriterionResult>, Outcome) {
     let mut worst = Outcome::Passed;
     let mut named = vec![false; results.len()];
     let mut criteria = Vec::new();
     for criterion in &procedure.criteria {
         for proof in &criterion.proven_by {
-            named[proof.step] = true;
+            named[proof.step] |= proof.fact.is_none();
         }
         let (verdict, outcome) = judge_criterion(criterion, results);
         worst = worst.max(outcome);
@@ -217,15 +218,7 @@ fn proof_of(proof: &Proof, result: &StepResult) -> (Outcome, Option<Skip>) {
 /// A step as expressions see it: `outcome`, `facts` of its first subject, `subjects` by name.
 pub fn seen_of(result: &StepResult) -> serde_json::Value {
     let facts_of = |subject: &SubjectResult| -> serde_json::Value {
-        subject
-            .facts
-            .iter()
-            .map(|(name, value)| {
-                let plain = serde_json::to_value(value).ok().and_then(|json| json.get("value").cloned());
-                (name.clone(), plain.unwrap_or_default())
-            })
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+        subject.facts.iter().map(|(name, value)| (name.clone(), plain(value))).collect::<serde_json::Map<_, _>>().into()
     };
     let subjects: serde_json::Map<_, _> =
         result.subjects.iter().map(|subject| (subject.name.clone(), facts_of(subject))).collect();
@@ -234,4 +227,16 @@ pub fn seen_of(result: &StepResult) -> serde_json::Value {
         "facts": result.subjects.first().map_or(json!({}), facts_of),
         "subjects": subjects,
     })
+}
+
+/// Without units: in base units, a share as its percentage.
+fn plain(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Bool(flag) => (*flag).into(),
+        Value::Integer(integer) => (*integer).into(),
+        Value::Number(quantity) => quantity.amount().into(),
+        Value::Share { percent, .. } => (*percent).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(items) => items.iter().map(plain).collect(),
+    }
 }

@@ -54,8 +54,8 @@ pub struct Task {
     pub settings: Arc<Settings>,
     pub planned: Arc<Vec<Planned>>,
     pub place: Place,
-    /// What the procedure's budget leaves.
-    pub left: Option<Duration>,
+    /// When the procedure's budget is spent.
+    pub deadline: Option<Instant>,
     pub notes: UnboundedSender<EventKind>,
 }
 
@@ -89,21 +89,13 @@ impl Task {
 
     pub async fn run(self, looks: Result<Vec<Made>, String>) -> StepResult {
         let (procedure, step) = (self.procedure().id.clone(), self.step().id.clone());
+        // The run may have ended while this step waited for its turn.
+        if let Some(reason) = self.too_late() {
+            return super::unseen(procedure, step, Outcome::Skipped, Some(Skip::Stopped), reason);
+        }
         self.notes.send(EventKind::StepStarted { procedure: procedure.clone(), step: step.clone() }).ok();
         let begin = Instant::now();
-        let mut result = StepResult {
-            procedure,
-            step,
-            outcome: Outcome::Errored,
-            took: Duration::ZERO,
-            attempts: 1,
-            reason: None,
-            help: None,
-            skip: None,
-            since: None,
-            subjects: Vec::new(),
-            evidence: Vec::new(),
-        };
+        let mut result = super::unseen(procedure, step, Outcome::Errored, None, "");
         match looks {
             Ok(looks) => self.attempts(&looks, &mut result).await,
             Err(reason) => result.reason = Some(reason),
@@ -113,6 +105,19 @@ impl Task {
             result.since = self.settings.history.since(&result.procedure, &result.step, result.outcome).await;
         }
         result
+    }
+
+    /// Why no look begins any more.
+    fn too_late(&self) -> Option<&'static str> {
+        if self.looker.stop.is_cancelled() {
+            return Some(super::INTERRUPTED);
+        }
+        self.left().is_some_and(|left| left.is_zero()).then_some(super::BUDGET_SPENT)
+    }
+
+    /// What the procedure's budget leaves.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Looks until it passes or no attempt is left. The record says how many it took.
@@ -128,7 +133,8 @@ impl Task {
                 Outcome::Errored => retry.on != RetryOn::Failed,
                 Outcome::Passed | Outcome::Waived | Outcome::Skipped | Outcome::Pending | Outcome::Warned => false,
             };
-            if !again || attempt > retry.times || self.looker.stop.is_cancelled() {
+            let in_time = self.left().is_none_or(|left| left > retry.wait);
+            if !again || attempt > retry.times || !in_time || self.looker.stop.is_cancelled() {
                 break;
             }
             let reason = result.reason.clone().unwrap_or_default();
@@ -155,7 +161,7 @@ impl Task {
     }
 
     async fn attempt(&self, looks: &[Made]) -> Attempt {
-        let limit = self.left.map_or(self.step().timeout, |left| left.min(self.step().timeout));
+        let limit = self.left().map_or(self.step().timeout, |left| left.min(self.step().timeout));
         let cancel = self.looker.stop.child_token();
         let cx = self.context(limit, cancel.clone());
         let all = join_all(looks.iter().map(|made| one_look(made, &cx)));
@@ -242,6 +248,9 @@ impl Task {
         if whole.outcome == Outcome::Waived {
             result.outcome = Outcome::Waived;
             result.reason = whole.notes.pop();
+        } else if let (Some(reason), Some(ended)) = (&mut result.reason, whole.notes.pop()) {
+            reason.push_str("; ");
+            reason.push_str(&ended);
         }
     }
 }

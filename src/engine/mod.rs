@@ -222,6 +222,11 @@ impl Run {
             }
             tokio::select! {
                 biased;
+                () = self.stop.token.cancelled(), if !told => {
+                    told = true;
+                    let exit = self.stop.exit.get().copied().unwrap_or(Exit::Interrupted);
+                    recorder.record(EventKind::Interrupted { exit });
+                }
                 Some(event) = heard.recv() => recorder.record(event),
                 Some(joined) = running.join_next() => {
                     while let Ok(event) = heard.try_recv() {
@@ -232,11 +237,6 @@ impl Run {
                         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                         Err(_) => {}
                     }
-                }
-                () = self.stop.token.cancelled(), if !told => {
-                    told = true;
-                    let exit = self.stop.exit.get().copied().unwrap_or(Exit::Interrupted);
-                    recorder.record(EventKind::Interrupted { exit });
                 }
             }
         }
@@ -284,21 +284,19 @@ impl Run {
         }
     }
 
-    /// What the budget leaves; a look-only run does not go on beyond it.
-    fn time_left(&self, procedure: usize) -> Option<Duration> {
-        let budget = self.planned[procedure].procedure.budget?;
-        let spent = self.begins[procedure].map_or(Duration::ZERO, |begin| begin.elapsed());
-        Some(budget.saturating_sub(spent))
+    /// When the budget is spent; a look-only run does not go on beyond it.
+    fn deadline(&self, procedure: usize) -> Option<Instant> {
+        self.begins[procedure]?.checked_add(self.planned[procedure].procedure.budget?)
     }
 
     /// Whether the step may start; if not, its result.
     fn verdict(&self, place: Place) -> Result<(), Box<StepResult>> {
         let step = self.step(place);
         if self.stop.token.is_cancelled() {
-            return Err(Box::new(skipped(self, place, Skip::Stopped, "the run was interrupted")));
+            return Err(Box::new(skipped(self, place, Skip::Stopped, INTERRUPTED)));
         }
-        if self.time_left(place.0).is_some_and(|left| left.is_zero()) {
-            return Err(Box::new(skipped(self, place, Skip::Stopped, "the procedure's budget was spent")));
+        if self.deadline(place.0).is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(Box::new(skipped(self, place, Skip::Stopped, BUDGET_SPENT)));
         }
         for &need in &step.needs {
             let Some(result) = &self.results[place.0][need] else { continue };
@@ -316,9 +314,10 @@ impl Run {
                     return Err(Box::new(skipped(self, place, Skip::Condition, &reason)));
                 }
                 Err(reason) => {
-                    let mut result = skipped(self, place, Skip::Condition, &format!("its `when` fails: {reason}"));
-                    result.outcome = Outcome::Errored;
-                    result.skip = None;
+                    let step = step.id.clone();
+                    let reason = format!("its `when` fails: {reason}");
+                    let procedure = self.planned[place.0].procedure.id.clone();
+                    let result = unseen(procedure, step, Outcome::Errored, None, &reason);
                     return Err(Box::new(result));
                 }
             }
@@ -368,7 +367,7 @@ impl Run {
             settings: Arc::clone(&self.settings),
             planned: Arc::clone(&self.planned),
             place,
-            left: self.time_left(place.0),
+            deadline: self.deadline(place.0),
             notes: notes.clone(),
         };
         let looks = task.make(context.as_ref());
@@ -438,16 +437,25 @@ fn ended(outcome: Outcome) -> &'static str {
     }
 }
 
+const INTERRUPTED: &str = "the run was interrupted";
+const BUDGET_SPENT: &str = "the procedure's budget was spent";
+
 fn skipped(run: &Run, place: Place, skip: Skip, reason: &str) -> StepResult {
+    let procedure = run.planned[place.0].procedure.id.clone();
+    unseen(procedure, run.step(place).id.clone(), Outcome::Skipped, Some(skip), reason)
+}
+
+/// The result of a step that saw nothing.
+fn unseen(procedure: ProcedureId, step: StepId, outcome: Outcome, skip: Option<Skip>, reason: &str) -> StepResult {
     StepResult {
-        procedure: run.planned[place.0].procedure.id.clone(),
-        step: run.step(place).id.clone(),
-        outcome: Outcome::Skipped,
+        procedure,
+        step,
+        outcome,
         took: Duration::ZERO,
         attempts: 0,
-        reason: Some(reason.to_owned()),
+        reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
         help: None,
-        skip: Some(skip),
+        skip,
         since: None,
         subjects: Vec::new(),
         evidence: Vec::new(),

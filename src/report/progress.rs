@@ -1,7 +1,7 @@
 //! What a person sees while a run takes its time: one line per running step, and how far the run is.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
@@ -11,6 +11,7 @@ use super::Reporter;
 use super::line::harmless;
 use crate::model::event::{Event, EventKind, RunStart};
 use crate::model::id::{ProcedureId, StepId};
+use crate::model::outcome::Exit;
 
 /// A run that is over sooner shows no progress at all.
 const CALM: Duration = Duration::from_millis(200);
@@ -30,6 +31,8 @@ pub struct Progress {
     titles: IndexMap<Key, String>,
     running: IndexMap<Key, Instant>,
     done: usize,
+    /// It is a terminal with a keyboard, which shows a Ctrl-C as `^C`.
+    keyboard: bool,
 }
 
 struct Screen {
@@ -42,7 +45,8 @@ impl Progress {
     /// On the terminal at standard error; draws nothing if there is none, or a dumb one.
     #[must_use]
     pub fn on_stderr() -> Self {
-        Self::on(ProgressDrawTarget::stderr())
+        let keyboard = rustix::termios::isatty(io::stdin());
+        Self { keyboard, ..Self::on(ProgressDrawTarget::stderr()) }
     }
 
     #[must_use]
@@ -55,7 +59,19 @@ impl Progress {
             titles: IndexMap::new(),
             running: IndexMap::new(),
             done: 0,
+            keyboard: false,
         }
+    }
+
+    /// The cursor waits at the end of the last line, so the `^C` of the terminal stands on a line that nobody drew:
+    /// unless it goes, everything is wiped away one line too low.
+    fn wipe_echo(&self) -> io::Result<()> {
+        if self.keyboard && self.screen.is_some() {
+            let mut terminal = io::stderr().lock();
+            terminal.write_all(b"\r\x1b[2K\x1b[1A")?;
+            terminal.flush()?;
+        }
+        Ok(())
     }
 
     fn start(&mut self, start: &RunStart, elapsed: Duration) {
@@ -129,6 +145,7 @@ impl Reporter for Progress {
                     screen.all.remove(&bar);
                 }
             }
+            EventKind::Interrupted { exit: Exit::Interrupted } => self.wipe_echo()?,
             EventKind::ProcedureStarted { .. }
             | EventKind::AttemptFailed { .. }
             | EventKind::ProcedureFinished(_)

@@ -26,12 +26,14 @@ fn expected(fault: Fault) -> (i32, &'static [(&'static str, &'static str)]) {
         Fault::ErrorStorm => (2, &[("apache-errors-24h", "expected 0"), ("django-errors-24h", "expected 0")]),
         Fault::LogMissing => (3, &[("django-errors-24h", "django.log: does not exist")]),
         Fault::BackupMissing => (2, &[("backup-yesterday-exists", "exists false: no backup of ")]),
-        Fault::BackupCorrupt => (2, &[("backup-dry-run-restore", "intact false, expected true")]),
-        Fault::BackupTruncated => (2, &[("backup-dry-run-restore", "intact false, expected true")]),
+        Fault::BackupCorrupt | Fault::BackupTruncated => {
+            (2, &[("backup-dry-run-restore", "intact false, expected true")])
+        }
         Fault::BackupSmall => (2, &[("backup-size-normal", "size_vs_median ")]),
         Fault::BackupEmpty => (2, &[("backup-size-normal", "size 0 B, expected above 0 B")]),
-        Fault::LatestStale => (2, &[("backup-yesterday-exists", "latest_is_newest false, expected true")]),
-        Fault::LatestDangling => (2, &[("backup-yesterday-exists", "latest_is_newest false, expected true")]),
+        Fault::LatestStale | Fault::LatestDangling => {
+            (2, &[("backup-yesterday-exists", "latest_is_newest false, expected true")])
+        }
         Fault::ProcessGone => (2, &[("proc-python", "count 0, expected at least 1")]),
         Fault::DiskFull => (2, &[("disk-free", "free 0 % (0 B), expected above 20 %")]),
     }

@@ -124,7 +124,7 @@ fn a_file_without_permission_is_refused_with_its_name() {
     let case = both("permission");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o000);
     std::fs::set_permissions(case.path("pack/daily/both.yaml"), mode).unwrap();
-    let ran = case.as_nobody().run(["daily", "both"]).exits(3).prints("");
+    let ran = case.by_nobody().run(["daily", "both"]).exits(3).prints("");
     ran.says_on_stderr("cannot read ").says_on_stderr("pack/daily/both.yaml: Permission denied");
 }
 

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use sqlx::Connection as _;
 
 use crate::support::case::{Case, Ran, Running};
+use crate::support::terminal;
 
 /// A quick step, and one whose command writes the ids of itself and its child into `pids`, and ends long after any test.
 const SLOW: &str = "\
@@ -86,6 +87,30 @@ fn a_termination_ends_the_run_in_order() {
     let case = slow("terminate");
     let ran = started(&case, &[]).signal(Signal::TERM).ends();
     interrupted(&case, ran, 143);
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_run_in_order() {
+    let case = slow("hangup");
+    let ran = started(&case, &[]).signal(Signal::HUP).ends();
+    interrupted(&case, ran, 143);
+}
+
+#[test]
+fn nohup_keeps_a_run_going() {
+    let yaml = "title: Short\nsteps:\n  - id: short\n    title: Short\n    \
+                probe: { command: { shell: 'kill -HUP $PPID; sleep 0.2' } }\n    expect: { exit: 0 }\n";
+    let case = Case::new("nohup").site("").procedure("daily/short.yaml", yaml);
+    case.run_in_a_shell("nohup opsctl daily short 2>/dev/null").exits(0).says("PASSED  daily short");
+    case.run(["daily", "short"]).exits(143).says("INTERRUPTED  daily short");
+}
+
+#[test]
+fn a_ctrl_c_on_a_terminal_leaves_nothing_of_the_progress_above_the_verdict() {
+    let shown = slow("keyboard").interrupt_on_a_terminal("daily slow", "/3 steps");
+    let screen = terminal::as_seen(&shown);
+    assert!(screen.starts_with("INTERRUPTED  daily slow  test   1 of 3 steps finished"), "{screen}");
+    assert!(!screen.contains("^C") && screen.contains("exit 130: interrupted"), "{screen}");
 }
 
 #[test]

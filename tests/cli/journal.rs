@@ -8,13 +8,13 @@ use super::{READY, both};
 use crate::support::case::Case;
 
 fn sqlite(case: &Case, sql: &str) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         use sqlx::Connection as _;
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(case.journal());
-        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("a journal");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("a statement");
+        connection.close().await.expect("an end");
     });
 }
 
@@ -99,7 +99,7 @@ fn not_recorded(case: &Case, why: &str) {
 fn a_journal_in_a_folder_without_permission_does_not_stop_the_check() {
     let case = both("readonly");
     fs::set_permissions(case.path("."), fs::Permissions::from_mode(0o555)).unwrap();
-    not_recorded(&case.as_nobody(), "no permission for [folder]");
+    not_recorded(&case.by_nobody(), "no permission for [folder]");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_journal_on_a_full_disk_does_not_stop_the_check() {
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&disk).status();
         assert!(mounted.unwrap().success(), "mounting takes root in this container too");
         let unmount = Unmount(disk);
-        fs::write(unmount.0.join("filler"), [0; 48 * 1024]).unwrap();
+        fs::write(unmount.0.join("filler"), vec![0; 48 * 1024]).unwrap();
         not_recorded(&case, "the disk is full");
     } else {
         let ran = case.run_in_a_shell("ulimit -f 8; trap '' XFSZ; exec opsctl daily check").exits(3);

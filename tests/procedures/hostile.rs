@@ -24,12 +24,12 @@ fn refused(text: String) -> String {
 
 #[test]
 fn an_alias_bomb_is_refused_before_it_unfolds() {
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let mut bomb = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned()];
     for level in 1..10 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        bomb.push(format!("a{level}: &a{level} [{aliases}]\n"));
     }
-    assert_eq!(refused(bomb), "error: more than 20000 values, aliases unfolded");
+    assert_eq!(refused(bomb.concat()), "error: more than 20000 values, aliases unfolded");
 }
 
 #[test]
@@ -45,8 +45,8 @@ fn a_million_brackets_are_refused() {
 
 #[test]
 fn deep_blocks_are_refused() {
-    let deep: String = (0..1000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
-    let said = refused(deep);
+    let deep: Vec<String> = (0..1000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+    let said = refused(deep.concat());
     assert!(said.starts_with("error: this is not YAML") || said.starts_with("error: nested"), "{said}");
     let dashes = refused("- ".repeat(100_000));
     assert!(dashes.starts_with("error: this is not YAML") || dashes.starts_with("error: nested"), "{dashes}");
@@ -60,8 +60,8 @@ fn a_file_of_more_than_a_mebibyte_is_refused_unread() {
 
 #[test]
 fn a_hundred_thousand_keys_are_refused() {
-    let keys: String = (0..100_000).map(|key| format!("k{key}: 1\n")).collect();
-    let said = refused(keys);
+    let keys: Vec<String> = (0..100_000).map(|key| format!("k{key}: 1\n")).collect();
+    let said = refused(keys.concat());
     assert!(said.starts_with("error: more than 20000 values"), "{said}");
 }
 

@@ -34,9 +34,9 @@ fn disagreements<'c>(
         let (said, by_schema) =
             (load(&text), validator.iter_errors(&json(&text)).map(|error| error.to_string()).collect::<Vec<_>>());
         let seen = match (said.is_empty(), by_schema.is_empty()) {
-            (true, true) => Some(Refused::ByNobody),
-            (false, false) => Some(Refused::ByBoth),
-            (false, true) => Some(Refused::ByLoaderOnly),
+            (true, true) => Some(Refused::Nobody),
+            (false, false) => Some(Refused::Both),
+            (false, true) => Some(Refused::LoaderOnly),
             (true, false) => None,
         };
         if seen != Some(wanted) {

@@ -108,11 +108,10 @@ pub fn errored() -> Vec<Event> {
 
 /// An outage, and a body that lacks what was asked of it.
 pub fn unreachable() -> Vec<Event> {
-    let mut down = subject("https://helpdesk.example", Outcome::Failed)
-        .seen("answers", Value::Bool(false), "true", false)
-        .checked(Level::Expect, "status", None, "200", None)
-        .checked(Level::Prefer, "latency", None, "below 2 s", None);
-    down.notes.push("connection refused".to_owned());
+    let mut down =
+        subject("https://helpdesk.example", Outcome::Failed).seen("answers", Value::Bool(false), "true", false);
+    down.notes.push("connection refused by 192.0.2.7:443".to_owned());
+    down.checks[0].note = Some(down.notes[0].clone());
     let queue = subject("http://127.0.0.1:8080/health", Outcome::Errored).checked(
         Level::Expect,
         "json.queue.depth",

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ impl Case {
     }
 
     /// From now on the program runs as a user without any right but those of everybody.
-    pub fn as_nobody(mut self) -> Self {
+    pub fn by_nobody(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
             let words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
             self.before = words.map(str::to_owned).to_vec();
@@ -100,15 +101,36 @@ impl Case {
 
     /// On a terminal of 80 columns, which takes standard output and standard error together.
     pub fn run_on_a_terminal(&self, line: &str) -> Ran {
+        let mut script = self.on_a_terminal(line);
+        Ran::of(script.stdin(Stdio::null()).output().expect("script of util-linux is there"), self.folder.path())
+    }
+
+    /// Presses Ctrl-C when `shown` has been drawn. All that the terminal was sent.
+    pub fn interrupt_on_a_terminal(&self, line: &str, shown: &str) -> String {
+        let mut script = self.on_a_terminal(line);
+        let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script is there");
+        let (mut keyboard, mut screen) = (script.stdin.take().expect("a pipe"), script.stdout.take().expect("a pipe"));
+        let (mut written, mut piece, mut pressed) = (Vec::new(), [0; 4096], false);
+        while let Ok(length @ 1..) = screen.read(&mut piece) {
+            written.extend_from_slice(&piece[..length]);
+            if !pressed && memchr::memmem::find(&written, shown.as_bytes()).is_some() {
+                keyboard.write_all(b"\x03").expect("a keyboard");
+                pressed = true;
+            }
+        }
+        script.wait().expect("script ends");
+        String::from_utf8(written).expect("UTF-8 on the terminal")
+    }
+
+    fn on_a_terminal(&self, line: &str) -> Command {
         let shell = format!("stty cols 80 rows 24; exec {EXE} {line}");
         let mut command = self.command([] as [&str; 0]);
         let mut script = Command::new("script");
-        script.args(["-qec", &shell, "/dev/null"]).env_clear().stdin(Stdio::null());
-        script.current_dir(self.folder.path());
+        script.args(["-qec", &shell, "/dev/null"]).env_clear().current_dir(self.folder.path());
         for (name, value) in command.env("SHELL", "/bin/sh").get_envs() {
             script.env(name, value.unwrap_or_default());
         }
-        Ran::of(script.output().expect("script of util-linux is there"), self.folder.path())
+        script
     }
 
     /// A shell's line, in which `opsctl` is the program.

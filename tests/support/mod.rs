@@ -6,4 +6,5 @@ pub mod look;
 pub mod mariadb;
 pub mod postgres;
 pub mod server;
+pub mod terminal;
 pub mod web;

@@ -1,0 +1,239 @@
+//! One step: what it does, what it expects, and what it refers to.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Document, Look, Made, References, Retry, RetryOn, Step, StepKind, belongs_to};
+use crate::model::expectation::{Expectation, Level};
+use crate::model::id::StepId;
+use crate::probe;
+use crate::procedure::decode::Fields;
+use crate::procedure::diagnostic::suggestion;
+use crate::procedure::template::{self, Expression, Reads};
+use crate::procedure::yaml::Node;
+use crate::procedure::{expect, inputs, keys};
+
+/// Kinds of step that the format has and this version does not run.
+const LATER: &[&str] = &["action", "manual", "decision", "approval", "notify", "report", "procedure"];
+
+impl Document<'_> {
+    pub(super) fn step(&self, node: &Node) -> Option<(Step, References)> {
+        let reader = self.reader;
+        if let Some((key, _)) =
+            node.map().and_then(|entries| entries.iter().find(|(key, _)| LATER.contains(&key.text.as_str())))
+        {
+            let message = format!("steps that do something (`{}`) cannot be run by this version of opsctl", key.text);
+            reader.error(&key.span, message, "", "this version looks only: `probe` and `gather`");
+            return None;
+        }
+        let fields = reader.fields(node, "a step", keys::STEP)?;
+        let id = fields.required(reader, "id", "a step").and_then(|node| self.step_id(node));
+        let name = id.as_ref().map_or("?", StepId::as_str).to_owned();
+        let (kind, body) = match (fields.get("probe"), fields.get("gather")) {
+            (Some(node), None) => (StepKind::Probe, node),
+            (None, Some(node)) => (StepKind::Gather, node),
+            (Some(_), Some(node)) => {
+                reader.error(&node.span, format!("step `{name}` has `probe` and `gather`"), "", "make two steps of it");
+                return None;
+            }
+            (None, None) => {
+                reader.error(
+                    &reader.start_of(&node.span),
+                    format!("step `{name}` does nothing"),
+                    "",
+                    "add `probe: { http: { url: ... } }`, or another kind",
+                );
+                return None;
+            }
+        };
+        let body = template::resolve(body, self.vars, reader);
+        let (looks, attempts) = self.looks(&body, kind, &name);
+        let expectations = self.expectations(&fields, kind, &name, &looks);
+        let mut reads: Vec<_> =
+            template::late_reads(&body).map(|reads| (body.span.clone(), reads)).into_iter().collect();
+        let when = fields.get("when").and_then(|node| self.when(node, &mut reads));
+        let text = |key: &str| reader.text(&self.resolved(fields.get(key)?)?, &format!("`{key}`"));
+        let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
+        let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
+        let needs = fields.get("needs").map_or_else(Vec::new, |node| reader.words(node, "`needs`"));
+        let tags = fields.get("tags").map_or_else(Vec::new, |node| reader.words(node, "`tags`"));
+        let id = id?;
+        let step = Step {
+            title: text("title").unwrap_or_else(|| id.to_string()),
+            id,
+            kind,
+            why: text("why"),
+            next: text("next"),
+            tags: tags.into_iter().map(|(_, tag)| tag).collect(),
+            needs: Vec::new(),
+            after: BTreeSet::new(),
+            when,
+            timeout: timeout.unwrap_or_else(|| looks.iter().map(|look| look.kind.limit).max().unwrap_or_default()),
+            retry: retry?,
+            looks,
+            expectations,
+            at: reader.at(node),
+        };
+        Some((step, References { needs, reads }))
+    }
+
+    /// With the site's variables in its templates; `None` when one of them is wrong, which was said then.
+    fn resolved(&self, node: &Node) -> Option<Node> {
+        let before = self.reader.count();
+        let node = template::resolve(node, self.vars, self.reader);
+        (self.reader.count() == before).then_some(node)
+    }
+
+    fn step_id(&self, node: &Node) -> Option<StepId> {
+        let text = self.reader.text(node, "`id`")?;
+        text.parse()
+            .map_err(|error: crate::model::id::IdError| self.reader.error(&node.span, error.to_string(), "", ""))
+            .ok()
+    }
+
+    fn when(&self, node: &Node, reads: &mut Vec<(Range<usize>, Reads)>) -> Option<Expression> {
+        let text = self.reader.text(node, "`when`")?;
+        let expression = match Expression::new(&text) {
+            Ok(expression) => expression,
+            Err(reason) => {
+                self.reader.error(
+                    &node.span,
+                    format!("`when` is no expression: {reason}"),
+                    "",
+                    "write for example `steps.database is failed`",
+                );
+                return None;
+            }
+        };
+        for root in expression.roots().collect::<BTreeSet<_>>() {
+            if !matches!(root, "vars" | "steps" | "run") {
+                let help = format!("write `vars.{root}`, `steps.{root}` or `run.{root}`; a text needs quotes");
+                self.reader.error(&node.span, format!("`when` knows no `{root}`"), "", help);
+            }
+        }
+        for name in expression.vars().collect::<BTreeSet<_>>() {
+            if !self.vars.contains_key(name) {
+                let help = suggestion(name, self.vars.keys().map(String::as_str), "defined are");
+                self.reader.error(&node.span, format!("the variable `{name}` is not defined"), "undefined", help);
+            }
+        }
+        reads.push((node.span.clone(), expression.reads()));
+        Some(expression)
+    }
+
+    fn retry(&self, node: &Node) -> Option<Retry> {
+        let reader = self.reader;
+        let fields = reader.fields(node, "`retry`", keys::RETRY)?;
+        let times = fields
+            .required(reader, "times", "`retry`")
+            .and_then(|node| reader.integer(node, "`times`", 1, keys::MOST_RETRIES));
+        let wait = fields.get("wait").map_or(Some(Duration::from_secs(1)), |node| reader.duration(node, "`wait`"));
+        let on = match fields.get("on") {
+            None => RetryOn::Both,
+            Some(node) => match self.choice(node, "`on`", &["failed", "errored"])?.as_str() {
+                "failed" => RetryOn::Failed,
+                _ => RetryOn::Errored,
+            },
+        };
+        Some(Retry { times: u32::try_from(times?).unwrap_or(0), wait: wait?, on })
+    }
+
+    /// The looks of a step, and how many attempts their inputs ask for.
+    fn looks(&self, body: &Node, kind: StepKind, step: &str) -> (Vec<Look>, u32) {
+        let nodes = match (kind, body.list()) {
+            (StepKind::Gather, Some(items)) if !items.is_empty() => items,
+            _ => std::slice::from_ref(body),
+        };
+        let mut attempts = 1;
+        let looks = nodes.iter().filter_map(|node| self.look(node, kind, step, &mut attempts)).collect();
+        (looks, attempts)
+    }
+
+    fn look(&self, node: &Node, kind: StepKind, step: &str, attempts: &mut u32) -> Option<Look> {
+        let reader = self.reader;
+        let word = kind.word();
+        let help = format!("write `{word}: {{ http: {{ url: ... }} }}`; kinds are {}", kind_names());
+        let (key, inputs) = reader.single(node, &format!("`{word}` of step `{step}`"), &help)?;
+        let Some(found) = probe::kind(&key.text) else {
+            let help = suggestion(&key.text, probe::KINDS.iter().map(|kind| kind.name), "kinds are");
+            reader.error(&key.span, format!("there is no kind of probe `{}`", key.text), "unknown kind", help);
+            return None;
+        };
+        let read = inputs::read(reader, inputs, found.name, found.inputs, self.around)?;
+        if let Some(wanted) = read.integer("attempts").and_then(|attempts| u32::try_from(attempts).ok()) {
+            *attempts = (*attempts).max(wanted);
+        }
+        if template::late_reads(inputs).is_some() {
+            let made = Made::Late { inputs: inputs.clone(), source: Arc::clone(&reader.source) };
+            return Some(Look { kind: found, made });
+        }
+        match (found.build)(&read) {
+            Ok(probe) => Some(Look { kind: found, made: Made::Ready(Arc::from(probe)) }),
+            Err(error) => {
+                let span = inputs.get(error.input).map_or_else(|| key.span.clone(), |node| node.span.clone());
+                reader.error(&span, error.message, "", error.help);
+                None
+            }
+        }
+    }
+
+    fn expectations(&self, fields: &Fields<'_>, kind: StepKind, step: &str, looks: &[Look]) -> Vec<Expectation> {
+        let mut expectations = Vec::new();
+        let mut stated = false;
+        for (key, level) in [("expect", Level::Expect), ("prefer", Level::Prefer)] {
+            let Some(node) = fields.get(key) else { continue };
+            stated = true;
+            if kind == StepKind::Gather {
+                self.reader.error(
+                    &node.span,
+                    format!("step `{step}` gathers, so it judges nothing"),
+                    "",
+                    "make it a `probe`, or remove this",
+                );
+                continue;
+            }
+            let Some(look) = looks.first() else { continue };
+            let Some(node) = self.resolved(node) else { continue };
+            expectations.extend(expect::read(self.reader, &node, level, step, look.kind.name, look.kind.facts));
+        }
+        if kind == StepKind::Probe && !stated {
+            let facts: Vec<&str> = looks.iter().flat_map(|look| look.kind.facts).map(|fact| fact.name).collect();
+            let help = format!("add `expect: {{ ... }}`, or make it a `gather`; it reports {}", facts.join(", "));
+            let at = self.reader.start_of(&fields.span);
+            self.reader.error(&at, format!("step `{step}` expects nothing"), "", help);
+        }
+        implied(&mut expectations, looks);
+        expectations
+    }
+}
+
+fn kind_names() -> String {
+    probe::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Adds what every step with an expectation also expects, unless the author said otherwise.
+fn implied(expectations: &mut Vec<Expectation>, looks: &[Look]) {
+    use crate::model::condition::{Condition, Literal};
+    let Some(look) = looks.first() else { return };
+    if expectations.is_empty() {
+        return;
+    }
+    let level = if expectations.iter().any(|e| e.level == Level::Expect) { Level::Expect } else { Level::Prefer };
+    for spec in look.kind.facts {
+        let Some(others) = spec.implied else { continue };
+        let named = |fact: &str| fact == spec.name || others.iter().any(|other| belongs_to(fact, other));
+        if !expectations.iter().any(|expectation| named(&expectation.fact)) {
+            let condition = Condition::Is(Literal::Bool(true));
+            expectations.insert(0, Expectation { level, fact: spec.name.to_owned(), condition });
+        }
+    }
+}
+
+impl Retry {
+    /// As many looks as `attempts`, a second apart, until one passes.
+    fn attempts(attempts: u32) -> Self {
+        Self { times: attempts.saturating_sub(1), wait: Duration::from_secs(1), on: RetryOn::Both }
+    }
+}
