@@ -87,6 +87,7 @@ class Bench:
     def quick(self):
         apache, url = servers.apache(tempfile.mkdtemp(dir=self.scratch))
         mariadb, port, client = servers.mariadb(tempfile.mkdtemp(dir=self.scratch))
+        application = servers.application()
         backup = self.data["backup"]
         os.environ.update(URL=url, CLIENT=client, BACKUP=backup, APACHE_LOG=self.data["apache_log"], DJANGO_LOG=self.data["django_log"],
                           OPSCTL_BENCH_DATABASE=f"mysql://opsctl:{servers.PASSWORD}@127.0.0.1:{port}/helpdesk")
@@ -105,7 +106,7 @@ class Bench:
         try:
             self.run("quick daily check", programs, {"the shell script": 1 / 8, "goss": 1 / 3})
         finally:
-            for server in (apache, mariadb):
+            for server in (apache, mariadb, application):
                 server.kill()
                 server.wait()
 
@@ -145,7 +146,7 @@ file: {{ {backup}: {{ exists: true, size: {{ and: [{{ gt: 1000000 }}, {{ lt: 100
         ours = self.ours(site, "gzip", "check", name="opsctl gzip check")
         programs = [ours, Program("gzip -t", ["gzip", "-t", dump])]
         programs += [Program(f"{tool} -t", [tool, "-t", dump]) for tool in ("pigz", "igzip") if shutil.which(tool)]
-        self.run(f"gzip of {os.path.getsize(dump) / 1e6:.0f} MB is whole", programs, {"gzip -t": 0.4}, runs=max(3, RUNS // 3))
+        self.run(f"gzip of {os.path.getsize(dump) / 1e6:.0f} MB is whole", programs, {"gzip -t": 0.4}, runs=max(5, RUNS // 3))
         self.limit_memory("gzip", ours)
         found = subprocess.run(self.ours(site, "damaged", "check").command, capture_output=True, check=False).returncode
         if found != 2:
@@ -163,7 +164,7 @@ def machine():
     versions += [tool for tool in (output("gzip", "--version").split("\n")[0], output("rustc", "--version")) if tool]
     load = os.getloadavg()[0]
     return (f"{datetime.date.today()}, {os.cpu_count()} cores ({model.group(1) if model else platform.machine()}), Linux {platform.release()}, "
-            f"load {load:.1f}, medians of {RUNS} runs. {', '.join(versions)}.")
+            f"load {load:.1f}, medians of {RUNS} runs (start: twice as many, gzip: a third, at least 5). {', '.join(versions)}.")
 
 
 def write(page, text):
