@@ -96,12 +96,15 @@ pub fn of_step(step: &str) -> String {
     format!("title: Check\nsteps:\n  - {}\n", step.trim().replace('\n', "\n    "))
 }
 
-/// `<facts of http>`, `<inputs of http>` and `<kinds>` stand for lists that grow.
+/// `<facts of http>`, `<inputs of http>`, `<about url of http>` and `<kinds>` stand for what is written elsewhere.
 fn filled_in(text: &str) -> String {
     let mut text = text.replace("<kinds>", &probe::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", "));
     for kind in probe::KINDS {
         let facts: Vec<&str> = kind.facts.iter().map(|fact| fact.name).collect();
         let inputs: Vec<&str> = kind.inputs.iter().map(|input| input.name).collect();
+        for input in kind.inputs {
+            text = text.replace(&format!("<about {} of {}>", input.name, kind.name), input.about);
+        }
         text = text.replace(&format!("<facts of {}>", kind.name), &facts.join(", "));
         text = text.replace(&format!("<inputs of {}>", kind.name), &inputs.join(", "));
     }

@@ -60,7 +60,7 @@ expect: { status: 200 }
     assert_says(
         &said,
         r"
-error: `http` needs the input `url`: What to ask for, with http:// or https://. A login does not belong in it.
+error: `http` needs the input `url`: <about url of http>
  --> pack/daily/check.yaml:4:20
   |
 4 |     probe: { http: {} }
