@@ -89,10 +89,6 @@ impl Task {
 
     pub async fn run(self, looks: Result<Vec<Made>, String>) -> StepResult {
         let (procedure, step) = (self.procedure().id.clone(), self.step().id.clone());
-        // The run may have ended while this step waited for its turn.
-        if let Some(reason) = self.too_late() {
-            return super::unseen(procedure, step, Outcome::Skipped, Some(Skip::Stopped), reason);
-        }
         self.notes.send(EventKind::StepStarted { procedure: procedure.clone(), step: step.clone() }).ok();
         let begin = Instant::now();
         let mut result = super::unseen(procedure, step, Outcome::Errored, None, "");
@@ -105,14 +101,6 @@ impl Task {
             result.since = self.settings.history.since(&result.procedure, &result.step, result.outcome).await;
         }
         result
-    }
-
-    /// Why no look begins any more.
-    fn too_late(&self) -> Option<&'static str> {
-        if self.looker.stop.is_cancelled() {
-            return Some(super::INTERRUPTED);
-        }
-        self.left().is_some_and(|left| left.is_zero()).then_some(super::BUDGET_SPENT)
     }
 
     /// What the procedure's budget leaves.

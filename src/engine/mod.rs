@@ -244,6 +244,9 @@ impl Run {
     }
 
     /// Starts or skips every waiting step whose predecessors have ended.
+    ///
+    /// In the order of the documents, as long as there is room. What finds none waits on, and whether it may start is
+    /// asked again.
     fn start_ready(
         &mut self,
         global: &Arc<Semaphore>,
@@ -255,12 +258,12 @@ impl Run {
             let ready: Vec<Place> = self.waiting.iter().copied().filter(|&place| self.is_ready(place)).collect();
             let mut skipped_some = false;
             for place in ready {
+                if global.available_permits() == 0 && !self.stop.token.is_cancelled() {
+                    break;
+                }
                 self.begin_procedure(place.0, recorder);
                 match self.verdict(place) {
-                    Ok(()) => {
-                        self.waiting.retain(|&waiting| waiting != place);
-                        self.start(place, global, notes, running);
-                    }
+                    Ok(()) => self.start(place, global, notes, running),
                     Err(result) => {
                         self.finish(place, *result, recorder);
                         skipped_some = true;
@@ -354,6 +357,7 @@ impl Run {
         minijinja::Value::from_pairs(names)
     }
 
+    /// Starts the step if there is room for it.
     fn start(
         &mut self,
         place: Place,
@@ -371,20 +375,19 @@ impl Run {
             notes: notes.clone(),
         };
         let looks = task.make(context.as_ref());
-        let resources = looks.as_ref().map_or_else(|_| Vec::new(), |probes| self.resources_of(probes));
-        let global = Arc::clone(global);
+        let mut resources = looks.as_ref().map_or_else(|_| Vec::new(), |probes| self.resources_of(probes));
+        resources.push(Arc::clone(global));
+        let permits: Result<Vec<_>, _> = resources.into_iter().map(Semaphore::try_acquire_owned).collect();
+        let Ok(permits) = permits else { return };
+        self.waiting.retain(|&waiting| waiting != place);
         running.spawn(async move {
-            let mut permits = Vec::with_capacity(resources.len() + 1);
-            for resource in resources.into_iter().chain([global]) {
-                permits.push(resource.acquire_owned().await);
-            }
             let result = task.run(looks).await;
             drop(permits);
             (place, result)
         });
     }
 
-    /// In a fixed order, so that two steps never wait for each other.
+    /// The bounds of what the probes look at.
     fn resources_of(&mut self, probes: &[look::Made]) -> Vec<Arc<Semaphore>> {
         let mut names: Vec<String> = probes.iter().filter_map(|made| made.probe.resource()).collect();
         names.sort();

@@ -9,9 +9,10 @@ use opsctl::model::fact::{Observation, Subject};
 use opsctl::model::outcome::{Exit, Outcome, Skip};
 use opsctl::model::value::Value;
 use opsctl::probe::ProbeError;
+use opsctl::procedure::document::Made;
 use tokio::sync::Barrier;
 
-use super::{PASS, Run, procedure, shell};
+use super::{Fake, PASS, Run, procedure, shell};
 use crate::support::server::wait_until;
 
 /// Looks that end only when `together` of them run at the same time; counts how many do.
@@ -48,10 +49,11 @@ fn as_many_looks_run_at_the_same_time_as_asked_for_and_no_more() {
 }
 
 #[test]
-fn one_at_a_time_is_one_at_a_time() {
+fn one_at_a_time_is_one_at_a_time_in_the_order_of_the_document() {
     let (most, look) = meeting(1);
     let ran = Run::of(&steps(5)).with(|settings| settings.parallel = 1).faking(None, look).run();
     assert_eq!((ran.exit, most.load(Ordering::SeqCst)), (Exit::Ok, 1));
+    assert_eq!(ran.started(), ["step-0", "step-1", "step-2", "step-3", "step-4"]);
 }
 
 #[test]
@@ -59,6 +61,17 @@ fn two_looks_at_one_host_run_at_the_same_time_and_no_more() {
     let (most, look) = meeting(2);
     let ran = Run::of(&steps(10)).faking(Some("host"), look).run();
     assert_eq!((ran.exit, most.load(Ordering::SeqCst)), (Exit::Ok, 2));
+}
+
+#[test]
+fn a_busy_host_does_not_hold_up_steps_that_look_elsewhere() {
+    // The two looks at the host end only when another one has begun.
+    let (_, look) = meeting(3);
+    let mut run = Run::of(&steps(6)).faking(Some("host"), look.clone());
+    for step in &mut run.procedures[0].steps[3..] {
+        step.looks[0].made = Made::Ready(Arc::new(Fake { look: Box::new(look.clone()), resource: None }));
+    }
+    assert_eq!(run.run().exit, Exit::Ok);
 }
 
 #[test]
