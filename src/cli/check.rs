@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,12 +71,12 @@ impl Request {
     }
 }
 
-/// A runtime for one command. Work that hangs on a blocking thread does not keep the program from ending.
+/// A runtime for one command. Looks wait for others most of the time, so one thread serves them all; what computes or
+/// may hang has threads of its own, and does not keep the program from ending.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
-            Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)")
-        })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)")
+    })?;
     let done = runtime.block_on(work);
     runtime.shutdown_background();
     Ok(done)
@@ -84,14 +85,23 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 /// Runs `procedures`.
 pub fn run(procedures: Vec<Procedure>, request: Request, globals: &Globals, site: Site, library: &Library) -> Done {
     refuse_unknown_steps(&procedures, &request)?;
-    quiet_panics();
     let planned: Vec<Planned> = procedures
         .into_iter()
         .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
         .collect();
     let listeners = Listeners::open(&request, globals, site.timezone)?;
     let journal = settings::journal_path(&site)?;
-    block_on(supervise(planned, request, globals.typed.clone(), site, journal, listeners))?
+    // A panic in a probe becomes that step's error; its text belongs into the report, not between the lines.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let supervised = supervise(planned, request, globals.typed.clone(), site, journal, listeners);
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| block_on(supervised)));
+    std::panic::set_hook(usual);
+    done.unwrap_or_else(|panic| {
+        let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let message = format!("opsctl broke down: {}", what.unwrap_or("no message"));
+        Err(Failure::new(message, "this is a mistake in opsctl; please report it with this message"))
+    })?
 }
 
 /// A selection that selects nothing must not look like a pass.
@@ -112,16 +122,6 @@ fn refuse_unknown_steps(procedures: &[Procedure], request: &Request) -> Result<(
             && (request.tags.is_empty() || tagged(&step.tags))
     });
     if left { Ok(()) } else { Err(Failure::new("no step is selected", "check --only, --skip and --tag")) }
-}
-
-/// A panic in a probe becomes that step's error; its text belongs into the report, not between the lines.
-fn quiet_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !std::thread::current().name().is_some_and(|name| name.starts_with("tokio")) {
-            usual(panic);
-        }
-    }));
 }
 
 async fn supervise(

@@ -1,10 +1,13 @@
 //! Recording events.
 
-use sqlx::{Connection, QueryBuilder};
+use sqlx::{Connection, QueryBuilder, SqliteConnection};
 
-use super::{AT_ONCE, Journal, JournalError, Problem, chain, draw};
+use super::{AT_ONCE, Journal, JournalError, PATIENCE, Problem, chain, draw};
 use crate::model::event::Event;
 use crate::model::id::RunId;
+
+/// Bytes of a write-ahead log that are worth a visit to the disk.
+const MOST_LOG: u64 = 512 * 1024;
 
 impl Journal {
     /// Records `events` of `run`, all or none of them. Events of one run come in their order; several programs may
@@ -35,7 +38,22 @@ impl Journal {
                 .await?;
         }
         draw::apply(&mut transaction, &run, events).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.fold(&mut connection).await;
+        Ok(())
+    }
+
+    /// Moves a write-ahead log that has grown into the main file. Who opens the journal first reads the whole log, so
+    /// it has to stay short; while others use the journal it is left to the next run.
+    async fn fold(&self, connection: &mut SqliteConnection) {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        if std::fs::metadata(log).is_ok_and(|log| log.len() > MOST_LOG) {
+            let wait = PATIENCE.as_millis();
+            let fold =
+                format!("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = {wait}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(fold)).execute(connection).await.ok();
+        }
     }
 
     /// Makes the tables that lists and history read anew from the events.

@@ -52,8 +52,8 @@ fn options(path: &Path, access: Access) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Normal)
         // Other tables than the events are made from them alone; checking that would copy every page before it changes.
         .foreign_keys(false)
-        // Who opens the file first reads the write-ahead log through.
-        .pragma("wal_autocheckpoint", "256")
+        // `append` folds the log itself: SQLite would leave its length, and who opens it next reads it through.
+        .pragma("wal_autocheckpoint", "0")
         .disable_statement_logging()
 }
 

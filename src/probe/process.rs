@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio_util::sync::CancellationToken;
 
 use self::pid_file::PidFile;
 use self::table::{Executable, Process, ProcessTable, State};
@@ -151,15 +150,15 @@ impl Wanted {
         self.names.is_empty() && self.others().is_empty()
     }
 
-    fn look(&self, user: Option<u32>, asked: &[String], cancel: &CancellationToken) -> Result<Observation, ProbeError> {
-        let table = ProcessTable::read(cancel)?;
+    fn look(&self, user: Option<u32>, cx: &Context) -> Result<Observation, ProbeError> {
+        let table = ProcessTable::now(cx)?;
         let pid_file = self.pid_file.as_deref().map(PidFile::read).transpose()?;
         let mut candidates = self.candidates(&table, user);
         let look = Look {
             table: &table,
             pid_file: pid_file.as_ref(),
             whole: self.is_everything(),
-            count_files: !self.is_everything() || asked.iter().any(|fact| fact == "open_files"),
+            count_files: !self.is_everything() || cx.asked.iter().any(|fact| fact == "open_files"),
         };
         if let Some(pid_file) = &pid_file {
             candidates.retain(|process| pid_file.pid() == Some(process.pid));
@@ -172,7 +171,7 @@ impl Wanted {
         }
         let mut named = Vec::with_capacity(candidates.len());
         for process in candidates {
-            if cancel.is_cancelled() {
+            if cx.cancel.is_cancelled() {
                 return Err(ProbeError::new("cancelled", "nobody waits for the processes any more"));
             }
             named.push((process, process.names()));
@@ -199,7 +198,7 @@ impl Wanted {
             let executable = std::env::current_exe().ok();
             let opsctl = executable.as_ref().and_then(|path| path.file_name()?.to_str());
             candidates.retain(|process| {
-                let arguments = command_line::joined(&process.arguments());
+                let arguments = command_line::joined(process.arguments());
                 let ours = above.contains(&process.pid) && opsctl.is_some_and(|name| arguments.contains(name));
                 !arguments.is_empty() && !ours && pattern.is_match(&arguments)
             });
@@ -287,7 +286,7 @@ impl Look<'_> {
         let user = process.user().map_or_else(|| "?".to_owned(), |user| users.name(user));
         let age = Quantity::duration(self.table.age(process)).rounded();
         let memory = Quantity::bytes(process.memory).rounded();
-        let command = match command_line::shown(&process.arguments()) {
+        let command = match command_line::shown(process.arguments()) {
             shown if !shown.is_empty() => shown,
             _ if process.is_alive() => format!("[{comm}]"),
             _ => {
@@ -329,8 +328,8 @@ impl Probe for Processes {
                 Some(user) => Some(users::number_of(user, cx).await?),
                 None => None,
             };
-            let (wanted, asked, cancel) = (Arc::clone(&self.wanted), Arc::clone(&cx.asked), cx.cancel.clone());
-            cx.blocking(move || wanted.look(user, &asked, &cancel)).await
+            let (wanted, cx_there) = (Arc::clone(&self.wanted), cx.clone());
+            cx.blocking(move || wanted.look(user, &cx_there)).await
         })
     }
 }

@@ -1,5 +1,6 @@
 //! `{{ name }}` and `when:`: MiniJinja, strict, after the YAML is parsed, so that text never becomes structure.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -118,18 +119,29 @@ fn lone_name(text: &str) -> Option<&str> {
 
 /// Puts the site's variables into every template below `node`; what needs the results of the run stays as
 /// [`NodeKind::Late`], and everything else that cannot be resolved is an error.
-pub fn resolve(node: &Node, vars: &Vars, reader: &Reader) -> Node {
+pub fn resolve<'n>(node: &'n Node, vars: &Vars, reader: &Reader) -> Cow<'n, Node> {
+    if !has_template(node) {
+        return Cow::Borrowed(node);
+    }
+    let inner = |node| resolve(node, vars, reader).into_owned();
     let kind = match &node.kind {
-        NodeKind::Scalar { text, .. } if text.contains("{{") || text.contains("{%") => {
-            return scalar(node, text, vars, reader);
-        }
-        NodeKind::Scalar { .. } | NodeKind::Late(_) => return node.clone(),
-        NodeKind::List(items) => NodeKind::List(items.iter().map(|item| resolve(item, vars, reader)).collect()),
+        NodeKind::Scalar { text, .. } => return Cow::Owned(scalar(node, text, vars, reader)),
+        NodeKind::Late(_) => return Cow::Borrowed(node),
+        NodeKind::List(items) => NodeKind::List(items.iter().map(inner).collect()),
         NodeKind::Map(entries) => {
-            NodeKind::Map(entries.iter().map(|(key, value)| (key.clone(), resolve(value, vars, reader))).collect())
+            NodeKind::Map(entries.iter().map(|(key, value)| (key.clone(), inner(value))).collect())
         }
     };
-    Node { span: node.span.clone(), kind }
+    Cow::Owned(Node { span: node.span.clone(), kind })
+}
+
+fn has_template(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Scalar { text, .. } => text.contains("{{") || text.contains("{%"),
+        NodeKind::Late(_) => false,
+        NodeKind::List(items) => items.iter().any(has_template),
+        NodeKind::Map(entries) => entries.iter().any(|(_, value)| has_template(value)),
+    }
 }
 
 fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {

@@ -6,12 +6,14 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::command_line;
-use crate::probe::ProbeError;
+use crate::probe::{Context, ProbeError};
 
 /// The whole list of arguments of one process: more than Linux lets a program have in one piece.
 const MOST_ARGUMENTS: u64 = 2 * 1024 * 1024;
@@ -69,10 +71,13 @@ pub struct Process {
     busy: Duration,
     /// After the machine.
     start: Duration,
+    /// Looked up when first asked for.
+    names: OnceLock<Names>,
+    arguments: OnceLock<Vec<u8>>,
 }
 
 /// The names that one process goes by.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Names {
     executable: Option<String>,
     program: Option<String>,
@@ -100,7 +105,34 @@ pub enum Executable {
     NotPermitted,
 }
 
+/// How long a table serves the looks of one moment, which run side by side.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// A table, the run that it was read for, and when.
+struct Recent {
+    run: DateTime<Utc>,
+    read: Instant,
+    table: Arc<ProcessTable>,
+}
+
+static RECENT: Mutex<Option<Recent>> = Mutex::new(None);
+
 impl ProcessTable {
+    /// The table of this moment: looks of one run that are taken side by side read it once.
+    pub fn now(cx: &Context) -> Result<Arc<Self>, ProbeError> {
+        let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recent) = &*recent
+            && recent.run == cx.now
+            && recent.read.elapsed() < MOMENT
+        {
+            return Ok(Arc::clone(&recent.table));
+        }
+        let read = Instant::now();
+        let table = Arc::new(Self::read(&cx.cancel)?);
+        *recent = Some(Recent { run: cx.now, read, table: Arc::clone(&table) });
+        Ok(table)
+    }
+
     pub fn read(cancel: &CancellationToken) -> Result<Self, ProbeError> {
         let trouble = |error: &io::Error| {
             ProbeError::io("/proc", error).help("opsctl needs the /proc file system to see processes")
@@ -174,12 +206,14 @@ impl Process {
     }
 
     /// Separated by NUL; empty of kernel threads, zombies and processes that have just ended.
-    pub fn arguments(&self) -> Vec<u8> {
-        let mut arguments = Vec::new();
-        if !self.kernel && read_into(&mut arguments, &format!("/proc/{}/cmdline", self.pid)).is_err() {
-            arguments.clear();
-        }
-        arguments
+    pub fn arguments(&self) -> &[u8] {
+        self.arguments.get_or_init(|| {
+            let mut arguments = Vec::new();
+            if !self.kernel && read_into(&mut arguments, &format!("/proc/{}/cmdline", self.pid)).is_err() {
+                arguments.clear();
+            }
+            arguments
+        })
     }
 
     pub fn executable(&self) -> Executable {
@@ -208,12 +242,14 @@ impl Process {
         }
     }
 
-    pub fn names(&self) -> Names {
-        let executable = match self.executable() {
-            Executable::File { name, .. } => Some(name),
-            Executable::None | Executable::NotPermitted => None,
-        };
-        Names { executable, program: command_line::program(&self.arguments()), comm: self.comm.clone() }
+    pub fn names(&self) -> &Names {
+        self.names.get_or_init(|| {
+            let executable = match self.executable() {
+                Executable::File { name, .. } => Some(name),
+                Executable::None | Executable::NotPermitted => None,
+            };
+            Names { executable, program: command_line::program(self.arguments()), comm: self.comm.clone() }
+        })
     }
 }
 
@@ -273,6 +309,8 @@ fn parse_stat(text: &str) -> Option<Process> {
     let ticks = rustix::param::clock_ticks_per_second();
     let time = |ticked: u64| Duration::from_secs_f64(ticked as f64 / ticks as f64);
     Some(Process {
+        names: OnceLock::new(),
+        arguments: OnceLock::new(),
         pid: pid.parse().ok()?,
         parent: field(4)?.parse().ok()?,
         comm: comm.to_owned(),

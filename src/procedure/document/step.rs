@@ -1,5 +1,6 @@
 //! One step: what it does, what it expects, and what it refers to.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -54,7 +55,10 @@ impl Document<'_> {
         let mut reads: Vec<_> =
             template::late_reads(&body).map(|reads| (body.span.clone(), reads)).into_iter().collect();
         let when = fields.get("when").and_then(|node| self.when(node, &mut reads));
-        let text = |key: &str| reader.text(&self.resolved(fields.get(key)?)?, &format!("`{key}`"));
+        let text = |key: &str| {
+            let node = self.resolved(fields.get(key)?)?;
+            reader.text(&node, &format!("`{key}`"))
+        };
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
         let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
         let needs = fields.get("needs").map_or_else(Vec::new, |node| reader.words(node, "`needs`"));
@@ -80,7 +84,7 @@ impl Document<'_> {
     }
 
     /// With the site's variables in its templates; `None` when one of them is wrong, which was said then.
-    fn resolved(&self, node: &Node) -> Option<Node> {
+    fn resolved<'n>(&self, node: &'n Node) -> Option<Cow<'n, Node>> {
         let before = self.reader.count();
         let node = template::resolve(node, self.vars, self.reader);
         (self.reader.count() == before).then_some(node)
