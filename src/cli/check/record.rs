@@ -29,7 +29,7 @@ enum Order {
 type Opened = Result<Journal, Arc<JournalError>>;
 
 /// How long an event waits for more of them: a transaction for each would cost more than the looks.
-const GATHER: Duration = Duration::from_millis(200);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Opens the journal while the first looks are under way, and never makes a look wait.
 pub struct Scribe {
