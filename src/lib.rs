@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` has the layers; an import goes down, never up, never sideways.
 
+pub mod action;
 pub mod cli;
 pub mod drill;
 pub mod engine;

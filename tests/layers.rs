@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Folders of `src` by layer, from the lowest.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["model"],
-    &["probe", "action", "report", "journal", "notify", "schedule"],
+    &["probe", "report", "journal", "notify", "schedule"],
+    &["action"],
     &["procedure"],
     &["engine"],
     &["fleet", "serve", "drill"],

@@ -2,6 +2,17 @@
 
 mod support;
 
+mod action_backup;
+mod action_cache;
+mod action_cleanup;
+mod action_command;
+mod action_container;
+mod action_git;
+mod action_http;
+mod action_packages;
+mod action_restore;
+mod action_service;
+mod action_sql;
 mod cli;
 mod docs;
 mod drill;
@@ -24,3 +35,4 @@ mod probe_process;
 mod probe_sql;
 mod procedures;
 mod report;
+mod restore_drill;

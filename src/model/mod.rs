@@ -1,5 +1,6 @@
 //! The words of opsctl as types: values, facts, conditions, outcomes, events. Pure: no I/O, no clock, no runtime.
 
+pub mod action;
 pub mod condition;
 pub mod event;
 pub mod expectation;

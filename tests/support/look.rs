@@ -78,7 +78,8 @@ impl Look {
     }
 }
 
-fn inputs_of(specs: &'static [InputSpec], json: &Json) -> Inputs {
+/// Inputs that vetting would have made of the JSON.
+pub fn inputs_of(specs: &'static [InputSpec], json: &Json) -> Inputs {
     let empty = serde_json::Map::new();
     let given = json.as_object().unwrap_or(&empty);
     for key in given.keys() {

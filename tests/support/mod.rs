@@ -1,5 +1,6 @@
 //! The harness: one way to look with a probe, one way to run the program, real servers.
 
+pub mod act;
 pub mod again;
 pub mod case;
 pub mod look;
