@@ -15,8 +15,8 @@ use super::Done;
 use super::message::{self, Failure};
 use super::settings::{self, Globals};
 use super::signals::{Signals, exit_of};
-use crate::engine::{self, Planned, Stop};
-use crate::model::event::{Event, EventKind};
+use crate::engine::{self, Crew, Planned, Stop};
+use crate::model::event::{Event, EventKind, Mode};
 use crate::model::id::RunId;
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::secret::Mask;
@@ -150,16 +150,24 @@ async fn supervise(
         only: request.only,
         skip: request.skip,
         tags: request.tags,
+        mode: Mode::Check,
+        crew: Crew::nobody(),
+        yes: false,
+        one_by_one: false,
+        detected: None,
+        occurred: None,
+        past: Vec::new(),
+        accepted: Vec::new(),
     };
     let stop = Stop::default();
     tokio::spawn(listen_for_signals(stop.clone()));
     let (sender, receiver) = unbounded_channel();
-    let engine = tokio::spawn(engine::check(planned, settings, sender, stop));
+    let engine = tokio::spawn(engine::run(planned, settings, sender, stop));
     let last = relay(receiver, &scribe, &mut listeners).await?;
     let ended = engine.await.map_err(|error| {
         Failure::new(format!("the engine broke down: {error}"), "this is a mistake in opsctl; please report it")
     })?;
-    let (outcome, mut exit) = ended;
+    let engine::End { outcome, mut exit, suspended: _ } = ended;
     let mut last = last;
     scribe.record(&last);
     // The record decides with: a run that is not on record has not proved anything to an auditor.

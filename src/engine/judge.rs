@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 
-use crate::model::event::{CriterionResult, StepResult, SubjectResult};
+use super::clock::Points;
+use crate::model::event::{CriterionResult, Mode, StepResult, SubjectResult};
 use crate::model::expectation::{Baseline, Check, Expectation, Level, Reading};
 use crate::model::fact::Subject;
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Outcome, Skip, Verdict};
 use crate::model::value::Value;
-use crate::procedure::document::{Criterion, Procedure, Proof, Step, belongs_to};
+use crate::procedure::document::{Clock, Criterion, Procedure, Proof, Step, belongs_to};
 use crate::procedure::site::Waiver;
 
 /// The history of one step, fetched before judging.
@@ -139,7 +140,7 @@ pub fn history_facts(expectations: &[Expectation]) -> Vec<String> {
 
 /// The criteria of a procedure, and the worst of them and of the steps that no criterion names as a whole: what else
 /// a step expects counts, even if a criterion asks for one fact of it.
-pub fn procedure(procedure: &Procedure, results: &[&StepResult]) -> (Vec<CriterionResult>, Outcome) {
+pub fn procedure(procedure: &Procedure, results: &[&StepResult], points: &Points) -> (Vec<CriterionResult>, Outcome) {
     let mut worst = Outcome::Passed;
     let mut named = vec![false; results.len()];
     let mut criteria = Vec::new();
@@ -147,16 +148,20 @@ pub fn procedure(procedure: &Procedure, results: &[&StepResult]) -> (Vec<Criteri
         for proof in &criterion.proven_by {
             named[proof.step] |= proof.fact.is_none();
         }
-        let (verdict, outcome) = judge_criterion(criterion, results);
+        let (verdict, outcome) = match &criterion.clock {
+            Some(clock) => judge_clock(clock, points),
+            None => judge_criterion(criterion, results),
+        };
         worst = worst.max(outcome);
+        let proofs = criterion.proven_by.iter().map(|proof| proof.written.clone());
         criteria.push(CriterionResult {
             says: criterion.says.clone(),
             outcome: verdict,
-            proven_by: criterion.proven_by.iter().map(|proof| proof.written.clone()).collect(),
+            proven_by: proofs.chain(criterion.clock.iter().map(|clock| clock.written.clone())).collect(),
         });
     }
-    for (result, named) in results.iter().zip(named) {
-        if !named {
+    for ((result, named), step) in results.iter().zip(named).zip(&procedure.steps) {
+        if !named && !step.finding {
             worst = worst.max(weight(result.outcome, result.skip));
         }
     }
@@ -166,8 +171,28 @@ pub fn procedure(procedure: &Procedure, results: &[&StepResult]) -> (Vec<Criteri
 /// How much an outcome counts for the run: a step that does not apply or was left out counts for nothing.
 fn weight(outcome: Outcome, skip: Option<Skip>) -> Outcome {
     match (outcome, skip) {
-        (Outcome::Skipped, Some(Skip::Need | Skip::Stopped)) => Outcome::Errored,
+        (Outcome::Skipped, Some(Skip::Need | Skip::Stopped | Skip::Simulated)) => Outcome::Errored,
+        (Outcome::Skipped, Some(Skip::LookOnly)) => Outcome::Pending,
         (other, _) => other,
+    }
+}
+
+/// A limit of time: met when its point was reached within it, unmet when it was reached later or cannot be in time any
+/// more, else not proven.
+fn judge_clock(clock: &Clock, points: &Points) -> (Verdict, Outcome) {
+    if points.mode != Mode::Run {
+        return (Verdict::NotProven, Outcome::Pending);
+    }
+    let Some(from) = points.reached.get(&clock.from) else { return (Verdict::NotProven, Outcome::Errored) };
+    let reached = points.reached.get(&clock.mark);
+    let at = reached.unwrap_or(&points.now);
+    let within = clock.within.is_none_or(|limit| (*at - *from).to_std().is_ok_and(|took| took <= limit) || at < from);
+    let day = from.with_timezone(&points.timezone).date_naive();
+    let before = clock.before.is_none_or(|time| at.with_timezone(&points.timezone).naive_local() <= day.and_time(time));
+    match (within && before, reached) {
+        (true, Some(_)) => (Verdict::Met, Outcome::Passed),
+        (false, _) => (Verdict::Unmet, Outcome::Failed),
+        (true, None) => (Verdict::NotProven, Outcome::Errored),
     }
 }
 
@@ -218,25 +243,15 @@ fn proof_of(proof: &Proof, result: &StepResult) -> (Outcome, Option<Skip>) {
 /// A step as expressions see it: `outcome`, `facts` of its first subject, `subjects` by name.
 pub fn seen_of(result: &StepResult) -> serde_json::Value {
     let facts_of = |subject: &SubjectResult| -> serde_json::Value {
-        subject.facts.iter().map(|(name, value)| (name.clone(), plain(value))).collect::<serde_json::Map<_, _>>().into()
+        subject.facts.iter().map(|(name, value)| (name.clone(), value.plain())).collect::<serde_json::Map<_, _>>().into()
     };
     let subjects: serde_json::Map<_, _> =
         result.subjects.iter().map(|subject| (subject.name.clone(), facts_of(subject))).collect();
     json!({
         "outcome": result.outcome.word(),
+        "choice": result.choice,
+        "rows": result.evidence.first().map_or(&[][..], |evidence| &evidence.rows),
         "facts": result.subjects.first().map_or(json!({}), facts_of),
         "subjects": subjects,
     })
-}
-
-/// Without units: in base units, a share as its percentage.
-fn plain(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Bool(flag) => (*flag).into(),
-        Value::Integer(integer) => (*integer).into(),
-        Value::Number(quantity) => quantity.amount().into(),
-        Value::Share { percent, .. } => (*percent).into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(plain).collect(),
-    }
 }

@@ -40,6 +40,20 @@ impl Looker {
             names: settings.databases.keys().cloned().collect(),
         }
     }
+
+    /// What a look may know of the run; it expects nothing yet.
+    pub fn context(&self, settings: &Settings, limit: Duration, cancel: CancellationToken) -> Context {
+        Context {
+            now: self.now,
+            timezone: settings.timezone,
+            limit,
+            cancel,
+            asked: Arc::new([]),
+            databases: Arc::clone(&self.databases),
+            mask: settings.mask.clone(),
+            folder: settings.folder.clone(),
+        }
+    }
 }
 
 /// A probe that is ready to look.
@@ -91,7 +105,7 @@ impl Task {
         let (procedure, step) = (self.procedure().id.clone(), self.step().id.clone());
         self.notes.send(EventKind::StepStarted { procedure: procedure.clone(), step: step.clone() }).ok();
         let begin = Instant::now();
-        let mut result = super::unseen(procedure, step, Outcome::Errored, None, "");
+        let mut result = super::run::unseen(procedure, step, Outcome::Errored, None, "");
         match looks {
             Ok(looks) => self.attempts(&looks, &mut result).await,
             Err(reason) => result.reason = Some(reason),
@@ -151,7 +165,8 @@ impl Task {
     async fn attempt(&self, looks: &[Made]) -> Attempt {
         let limit = self.left().map_or(self.step().timeout, |left| left.min(self.step().timeout));
         let cancel = self.looker.stop.child_token();
-        let cx = self.context(limit, cancel.clone());
+        let mut cx = self.looker.context(&self.settings, limit, cancel.clone());
+        cx.asked = self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect();
         let all = join_all(looks.iter().map(|made| one_look(made, &cx)));
         let ended = tokio::select! {
             biased;
@@ -164,19 +179,6 @@ impl Task {
         };
         cancel.cancel();
         ended
-    }
-
-    fn context(&self, limit: Duration, cancel: CancellationToken) -> Context {
-        Context {
-            now: self.looker.now,
-            timezone: self.settings.timezone,
-            limit,
-            cancel,
-            asked: self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect(),
-            databases: Arc::clone(&self.looker.databases),
-            mask: self.settings.mask.clone(),
-            folder: self.settings.folder.clone(),
-        }
     }
 
     async fn judge(&self, seen: Attempt, result: &mut StepResult) {
@@ -300,7 +302,7 @@ fn out_of_time(looks: &[Made], limit: Duration) -> Attempt {
 
 const LIMIT_HELP: &str = "if that is normal here, raise `timeout` of the step";
 
-fn first_of(wrong: &Diagnostics) -> String {
+pub fn first_of(wrong: &Diagnostics) -> String {
     wrong.0.first().map_or_else(String::new, |problem| problem.message.clone())
 }
 

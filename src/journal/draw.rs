@@ -27,6 +27,20 @@ pub async fn apply(connection: &mut SqliteConnection, run: &str, events: &[Event
             | EventKind::StepStarted { .. }
             | EventKind::AttemptFailed { .. }
             | EventKind::ProcedureFinished(_)
+            | EventKind::Asked(_)
+            | EventKind::Answered(_)
+            | EventKind::ActionStarted(_)
+            | EventKind::ActionFinished(_)
+            | EventKind::RollbackStarted { .. }
+            | EventKind::Marked(_)
+            | EventKind::Noted(_)
+            | EventKind::BudgetUsed(_)
+            | EventKind::Escalated(_)
+            | EventKind::MessageQueued(_)
+            | EventKind::MessageDelivered(_)
+            | EventKind::Acknowledged { .. }
+            | EventKind::Suspended { .. }
+            | EventKind::Resumed(_)
             | EventKind::Interrupted { .. } => {}
         }
     }

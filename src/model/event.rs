@@ -10,7 +10,14 @@ use super::fact::{Evidence, Facts};
 use super::id::{ProcedureId, RunId, StepId};
 use super::outcome::{Exit, Outcome, Skip, Verdict};
 
+pub mod doing;
+pub mod incident;
 mod mask;
+pub mod people;
+
+use doing::{ActionEnd, ActionStart};
+use incident::{BudgetUse, Delivery, Escalation, Mark, Message, Note};
+use people::{Answer, Question};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Event {
@@ -44,6 +51,31 @@ pub enum EventKind {
     },
     StepFinished(Box<StepResult>),
     ProcedureFinished(ProcedureResult),
+    /// The operator was asked, or a task waits for somebody.
+    Asked(Box<Question>),
+    Answered(Box<Answer>),
+    ActionStarted(Box<ActionStart>),
+    ActionFinished(Box<ActionEnd>),
+    /// What was completed is taken back, the newest first.
+    RollbackStarted {
+        procedure: ProcedureId,
+        reason: String,
+    },
+    Marked(Mark),
+    Noted(Note),
+    BudgetUsed(BudgetUse),
+    Escalated(Box<Escalation>),
+    MessageQueued(Box<Message>),
+    MessageDelivered(Delivery),
+    /// Somebody has taken it on: ladders stop.
+    Acknowledged {
+        by: String,
+    },
+    /// The run holds no process any more and goes on with `--resume`.
+    Suspended {
+        reason: String,
+    },
+    Resumed(Resume),
     /// A signal asked the run to stop: no new step starts.
     Interrupted {
         exit: Exit,
@@ -67,13 +99,57 @@ pub struct RunStart {
     /// The user who started it.
     pub operator: String,
     pub timezone: String,
+    #[serde(default, skip_serializing_if = "Mode::is_check")]
+    pub mode: Mode,
+    /// The procedure that was asked for is an emergency: the run is the record of an incident.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incident: bool,
+    /// In the order in which they were asked for, then those that they call.
     pub procedures: Vec<ProcedurePlan>,
+}
+
+/// How far a run goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Looks only.
+    #[default]
+    Check,
+    /// Looks, and says what it would do.
+    DryRun,
+    /// With actions and people.
+    Run,
+}
+
+impl Mode {
+    #[must_use]
+    pub fn is_check(&self) -> bool {
+        *self == Self::Check
+    }
+}
+
+/// A suspended or killed run goes on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Resume {
+    pub opsctl: String,
+    pub command: String,
+    pub host: String,
+    pub operator: String,
+    /// Procedures whose files have changed since, which the operator accepted, with their new hashes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted: Vec<(ProcedureId, String)>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ProcedurePlan {
     pub id: ProcedureId,
     pub title: String,
+    /// SHA-256 of the file, in hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hash: String,
+    /// A step of another procedure runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_by: Option<(ProcedureId, StepId)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_ms: Option<u64>,
     pub criteria: Vec<String>,
@@ -86,8 +162,10 @@ pub struct StepPlan {
     pub title: String,
     /// `probe`, `gather`, ...
     pub kind: String,
-    /// The kind of probe.
+    /// The kind of probe or action.
     pub probe: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
     /// File and line.
     pub at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,6 +192,9 @@ pub struct StepResult {
     /// When this step was first seen like this, if it was so in the runs before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
+    /// What was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<String>,
     pub subjects: Vec<SubjectResult>,
     pub evidence: Vec<Evidence>,
 }

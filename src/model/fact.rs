@@ -151,6 +151,9 @@ impl Subject {
 pub struct Evidence {
     pub title: String,
     pub lines: Vec<String>,
+    /// The same as rows of a table, where it is one: what `for_each` goes through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<serde_json::Map<String, serde_json::Value>>,
     /// How many more lines there were than are kept here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u64,
@@ -164,7 +167,7 @@ fn is_zero(count: &u64) -> bool {
 impl Evidence {
     #[must_use]
     pub fn new(title: impl Into<String>, lines: Vec<String>) -> Self {
-        Self { title: title.into(), lines, left_out: 0 }
+        Self { title: title.into(), lines, rows: Vec::new(), left_out: 0 }
     }
 }
 

@@ -74,6 +74,12 @@ pub enum Skip {
     Need,
     /// The run was interrupted or out of time before it started.
     Stopped,
+    /// It acts, or depends on what a person decides, and the run only looks.
+    LookOnly,
+    /// A dry run does not do this, or it depends on what a dry run does not do.
+    Simulated,
+    /// The operator left it out, with a reason.
+    Operator,
 }
 
 /// Whether a success criterion of the procedure holds.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use indexmap::IndexMap;
 
-use super::event::{CriterionResult, Event, EventKind, ProcedurePlan, RunStart, StepPlan, StepResult};
+use super::event::doing::{ActionEnd, ActionStart};
+use super::event::incident::{BudgetUse, Delivery, Escalation, Mark, Message, Note};
+use super::event::people::{Answer, Question};
+use super::event::{CriterionResult, Event, EventKind, ProcedurePlan, Resume, RunStart, StepPlan, StepResult};
 use super::id::{ProcedureId, StepId};
 use super::outcome::{Exit, Outcome, Verdict};
 
@@ -17,14 +20,42 @@ pub struct Record {
     /// Since the start, at the newest event.
     pub took: Duration,
     pub procedures: IndexMap<ProcedureId, ProcedureRecord>,
+    pub marks: Vec<Mark>,
+    pub notes: Vec<Note>,
+    pub budgets: Vec<BudgetUse>,
+    pub escalations: Vec<Escalation>,
+    /// In the order in which they were queued.
+    pub messages: IndexMap<String, MessageRecord>,
+    /// Who has taken it on, and when.
+    pub acknowledged: Option<(DateTime<Utc>, String)>,
+    pub resumed: Vec<(DateTime<Utc>, Resume)>,
+    /// Why the run waits, as long as it holds no process.
+    pub suspended: Option<String>,
     pub interrupted: Option<Exit>,
     pub finished: Option<(Outcome, Exit)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct MessageRecord {
+    pub queued: DateTime<Utc>,
+    pub message: Message,
+    /// The newest word on it.
+    pub delivery: Option<(DateTime<Utc>, Delivery)>,
+}
+
+/// An action as the record has it; without an end it is not known what came of it.
+#[derive(Clone, Debug)]
+pub struct ActionRecord {
+    pub started: DateTime<Utc>,
+    pub start: ActionStart,
+    pub end: Option<ActionEnd>,
 }
 
 #[derive(Clone, Debug)]
 pub struct ProcedureRecord {
     pub plan: ProcedurePlan,
     pub started: bool,
+    pub rolled_back: bool,
     /// In the order of the document.
     pub steps: IndexMap<StepId, StepRecord>,
     pub outcome: Option<Outcome>,
@@ -36,6 +67,13 @@ pub struct ProcedureRecord {
 pub struct StepRecord {
     pub plan: StepPlan,
     pub started: bool,
+    /// When it first began.
+    pub began: Option<DateTime<Utc>>,
+    /// Questions that wait for an answer, in their order.
+    pub open: Vec<Question>,
+    pub answers: Vec<(DateTime<Utc>, Answer)>,
+    pub actions: Vec<ActionRecord>,
+    /// The newest.
     pub result: Option<StepResult>,
 }
 
@@ -84,6 +122,7 @@ impl Record {
             EventKind::StepStarted { procedure, step } => {
                 if let Some(step) = self.step_mut(procedure, step) {
                     step.started = true;
+                    step.began.get_or_insert(event.at);
                 }
             }
             EventKind::AttemptFailed { .. } => {}
@@ -99,9 +138,66 @@ impl Record {
                     procedure.criteria.clone_from(&result.criteria);
                 }
             }
+            EventKind::Asked(question) => {
+                if let Some(step) = self.step_mut(&question.procedure, &question.step) {
+                    step.open.retain(|open| (&open.item, open.ask) != (&question.item, question.ask));
+                    step.open.push((**question).clone());
+                }
+            }
+            EventKind::Answered(answer) => {
+                if let Some(step) = self.step_mut(&answer.procedure, &answer.step) {
+                    step.open.retain(|open| open.item != answer.item);
+                    step.answers.push((event.at, (**answer).clone()));
+                }
+            }
+            EventKind::ActionStarted(start) => {
+                if let Some(step) = self.step_mut(&start.procedure, &start.step) {
+                    let start = (**start).clone();
+                    step.actions.push(ActionRecord { started: event.at, start, end: None });
+                }
+            }
+            EventKind::ActionFinished(end) => {
+                if let Some(step) = self.step_mut(&end.procedure, &end.step)
+                    && let Some(action) = step.actions.iter_mut().rev().find(|action| {
+                        action.end.is_none() && (&action.start.item, action.start.phase) == (&end.item, end.phase)
+                    })
+                {
+                    action.end = Some((**end).clone());
+                }
+            }
+            EventKind::RollbackStarted { procedure, .. } => {
+                if let Some(procedure) = self.procedures.get_mut(procedure) {
+                    procedure.rolled_back = true;
+                }
+            }
+            EventKind::Marked(mark) => self.marks.push(mark.clone()),
+            EventKind::Noted(note) => self.notes.push(note.clone()),
+            EventKind::BudgetUsed(used) => self.budgets.push(used.clone()),
+            EventKind::Escalated(escalation) => self.escalations.push((**escalation).clone()),
+            EventKind::MessageQueued(message) => {
+                let record = MessageRecord { queued: event.at, message: (**message).clone(), delivery: None };
+                self.messages.entry(message.id.clone()).or_insert(record);
+            }
+            EventKind::MessageDelivered(delivery) => {
+                if let Some(message) = self.messages.get_mut(&delivery.id) {
+                    message.delivery = Some((event.at, delivery.clone()));
+                }
+            }
+            EventKind::Acknowledged { by } => _ = self.acknowledged.get_or_insert((event.at, by.clone())),
+            EventKind::Suspended { reason } => self.suspended = Some(reason.clone()),
+            EventKind::Resumed(resume) => {
+                (self.suspended, self.interrupted, self.finished) = (None, None, None);
+                self.resumed.push((event.at, resume.clone()));
+            }
             EventKind::Interrupted { exit } => self.interrupted = Some(*exit),
             EventKind::RunFinished { outcome, exit } => self.finished = Some((*outcome, *exit)),
         }
+    }
+
+    /// When it was so, by the newest word on it.
+    #[must_use]
+    pub fn mark(&self, name: &str) -> Option<DateTime<Utc>> {
+        self.marks.iter().rev().find(|mark| mark.name == name).map(|mark| mark.at)
     }
 
     fn step_mut(&mut self, procedure: &ProcedureId, step: &StepId) -> Option<&mut StepRecord> {
@@ -111,7 +207,9 @@ impl Record {
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        for procedure in self.procedures.values() {
+        // What would have been called and was not is no part of what was done.
+        let called = |procedure: &&ProcedureRecord| procedure.plan.called_by.is_none() || procedure.started;
+        for procedure in self.procedures.values().filter(called) {
             for step in procedure.steps.values() {
                 *match step.result.as_ref().map(|result| result.outcome) {
                     Some(Outcome::Passed) => &mut tally.passed,
@@ -144,8 +242,30 @@ impl ProcedureRecord {
         let steps = plan
             .steps
             .iter()
-            .map(|step| (step.id.clone(), StepRecord { plan: step.clone(), started: false, result: None }))
+            .map(|step| (step.id.clone(), StepRecord::new(step)))
             .collect();
-        Self { plan: plan.clone(), started: false, steps, outcome: None, took: Duration::ZERO, criteria: Vec::new() }
+        Self {
+            plan: plan.clone(),
+            started: false,
+            rolled_back: false,
+            steps,
+            outcome: None,
+            took: Duration::ZERO,
+            criteria: Vec::new(),
+        }
+    }
+}
+
+impl StepRecord {
+    fn new(plan: &StepPlan) -> Self {
+        Self {
+            plan: plan.clone(),
+            started: false,
+            began: None,
+            open: Vec::new(),
+            answers: Vec::new(),
+            actions: Vec::new(),
+            result: None,
+        }
     }
 }

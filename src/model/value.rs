@@ -25,6 +25,19 @@ pub enum Value {
 }
 
 impl Value {
+    /// Without units: in base units, a share as its percentage.
+    #[must_use]
+    pub fn plain(&self) -> serde_json::Value {
+        match self {
+            Self::Bool(flag) => (*flag).into(),
+            Self::Integer(integer) => (*integer).into(),
+            Self::Number(quantity) => quantity.amount().into(),
+            Self::Share { percent, .. } => (*percent).into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::List(items) => items.iter().map(Self::plain).collect(),
+        }
+    }
+
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())

@@ -272,5 +272,5 @@ fn evidence(title: &str, stream: &Stream, least: usize) -> Option<Evidence> {
     }
     let left_out = lines.len().saturating_sub(EVIDENCE_LINES);
     let lines = lines[left_out..].iter().map(|line| (*line).to_owned()).collect();
-    Some(Evidence { title: title.to_owned(), lines, left_out: left_out as u64 })
+    Some(Evidence { left_out: left_out as u64, ..Evidence::new(title, lines) })
 }

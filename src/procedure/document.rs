@@ -13,10 +13,17 @@ use super::template::{self, Expression, Reads, Vars};
 use super::yaml::{self, Node};
 use crate::model::expectation::Expectation;
 use crate::model::id::{ProcedureId, StepId};
+use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{Kind, Probe};
 
+mod act;
 mod link;
+mod people;
 mod step;
+mod work;
+
+pub use link::waits_for;
+pub use work::{Act, Approval, Call, Doing, Manual, Message, Notify, OnFailure, Phrase, Work, Written};
 
 /// A vetted procedure.
 #[derive(Debug)]
@@ -32,6 +39,16 @@ pub struct Procedure {
     pub budget: Option<Duration>,
     /// To whom, for people.
     pub escalate: Option<String>,
+    /// It is an incident: its record fills this report.
+    pub report: Option<String>,
+    pub symptoms: Vec<String>,
+    /// What no other run may work on at the same time, besides the procedure itself.
+    pub lock: Vec<String>,
+    /// With `--yes`, its destructive actions run without a person.
+    pub unattended: bool,
+    /// SHA-256 of the file, in hexadecimal.
+    pub hash: String,
+    pub sections: Vec<Section>,
     pub steps: Vec<Step>,
     pub criteria: Vec<Criterion>,
 }
@@ -43,15 +60,54 @@ pub enum StepKind {
     Probe,
     /// Looks and keeps what was seen.
     Gather,
+    /// Changes something.
+    Action,
+    /// A person does or judges something.
+    Manual,
+    /// A person chooses.
+    Decision,
+    /// Another person agrees.
+    Approval,
+    /// Tells people.
+    Notify,
+    /// Writes a report.
+    Report,
+    /// Runs another procedure.
+    Procedure,
 }
 
 impl StepKind {
+    pub const ALL: [Self; 9] = [
+        Self::Probe,
+        Self::Gather,
+        Self::Action,
+        Self::Manual,
+        Self::Decision,
+        Self::Approval,
+        Self::Notify,
+        Self::Report,
+        Self::Procedure,
+    ];
+
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Probe => "probe",
             Self::Gather => "gather",
+            Self::Action => "action",
+            Self::Manual => "manual",
+            Self::Decision => "decision",
+            Self::Approval => "approval",
+            Self::Notify => "notify",
+            Self::Report => "report",
+            Self::Procedure => "procedure",
         }
+    }
+
+    /// Whether it only looks: such steps run side by side, the others alone.
+    #[must_use]
+    pub fn looks(self) -> bool {
+        matches!(self, Self::Probe | Self::Gather)
     }
 }
 
@@ -71,8 +127,21 @@ pub struct Step {
     pub when: Option<Expression>,
     pub timeout: Duration,
     pub retry: Retry,
+    /// Of `probe` and `gather`.
     pub looks: Vec<Look>,
     pub expectations: Vec<Expectation>,
+    /// What the other kinds do.
+    pub work: Work,
+    /// What it finds is what the procedure is there to find, and no failure of it.
+    pub finding: bool,
+    /// The point of the timeline that is reached when it has passed.
+    pub marks: Option<String>,
+    /// The list for whose items it runs.
+    pub for_each: Option<Expression>,
+    /// Runs even after a failure or a stop.
+    pub always: bool,
+    /// Position in [`Procedure::sections`].
+    pub section: Option<usize>,
     /// File and line.
     pub at: String,
 }
@@ -84,11 +153,45 @@ pub struct Look {
     pub made: Made,
 }
 
-/// A probe, or the inputs of one that wait for the results of earlier steps.
-#[derive(Clone)]
-pub enum Made {
-    Ready(Arc<dyn Probe>),
+/// What is ready to be used, or the inputs of it that wait for the results of earlier steps.
+pub enum Made<T: ?Sized = dyn Probe> {
+    Ready(Arc<T>),
     Late { inputs: Node, source: Arc<Source> },
+}
+
+/// Makes something of vetted inputs.
+type Build<T> = fn(&Inputs) -> Result<Box<T>, InputError>;
+
+impl<T: ?Sized> Clone for Made<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Ready(made) => Self::Ready(Arc::clone(made)),
+            Self::Late { inputs, source } => Self::Late { inputs: inputs.clone(), source: Arc::clone(source) },
+        }
+    }
+}
+
+impl<T: ?Sized> Made<T> {
+    /// What was made; inputs that waited for results get them from `context`.
+    fn make(
+        &self,
+        (kind, specs, build): (&str, &'static [InputSpec], Build<T>),
+        context: Option<&minijinja::Value>,
+        around: &Surroundings<'_>,
+    ) -> Result<Arc<T>, Diagnostics> {
+        let (inputs, source) = match self {
+            Self::Ready(made) => return Ok(Arc::clone(made)),
+            Self::Late { inputs, source } => (inputs, source),
+        };
+        let general = |message: String| Diagnostics(vec![Diagnostic::general(message, "")]);
+        let context = context.cloned().unwrap_or_default();
+        let inputs = template::resolve_late(inputs, &context).map_err(general)?;
+        let reader = Reader::new(Arc::clone(source));
+        match inputs::read(&reader, &inputs, kind, specs, around) {
+            Some(read) => build(&read).map(Arc::from).map_err(|error| general(error.message)),
+            None => Err(reader.into_problems()),
+        }
+    }
 }
 
 impl Look {
@@ -101,18 +204,7 @@ impl Look {
         context: Option<&minijinja::Value>,
         around: &Surroundings<'_>,
     ) -> Result<Arc<dyn Probe>, Diagnostics> {
-        let (inputs, source) = match &self.made {
-            Made::Ready(probe) => return Ok(Arc::clone(probe)),
-            Made::Late { inputs, source } => (inputs, source),
-        };
-        let general = |message: String| Diagnostics(vec![Diagnostic::general(message, "")]);
-        let context = context.cloned().unwrap_or_default();
-        let inputs = template::resolve_late(inputs, &context).map_err(general)?;
-        let reader = Reader::new(Arc::clone(source));
-        match inputs::read(&reader, &inputs, self.kind.name, self.kind.inputs, around) {
-            Some(read) => (self.kind.build)(&read).map(Arc::from).map_err(|error| general(error.message)),
-            None => Err(reader.into_problems()),
-        }
+        self.made.make((self.kind.name, self.kind.inputs, self.kind.build), context, around)
     }
 }
 
@@ -142,6 +234,28 @@ pub enum RetryOn {
 pub struct Criterion {
     pub says: String,
     pub proven_by: Vec<Proof>,
+    /// A limit that the clock of the run judges, instead of steps.
+    pub clock: Option<Clock>,
+}
+
+/// A point in time and its limit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Clock {
+    pub mark: String,
+    pub within: Option<Duration>,
+    /// The point from which `within` counts: `detected`, `started`, `occurred` or another mark.
+    pub from: String,
+    /// The time of day by which it must be, in the site's time zone.
+    pub before: Option<chrono::NaiveTime>,
+    /// As it stands in the document.
+    pub written: String,
+}
+
+/// A part of a procedure with a budget of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Section {
+    pub title: String,
+    pub budget: Option<Duration>,
 }
 
 /// A step, or one fact of it, that proves a criterion.
@@ -179,19 +293,32 @@ struct Document<'d> {
 }
 
 /// What a step refers to by name, before all steps are known.
+#[derive(Default)]
 struct References {
-    needs: Vec<(Range<usize>, String)>,
+    needs: Named,
     reads: Vec<(Range<usize>, Reads)>,
+    precheck: Named,
+    verify: Named,
+    /// The actions that an approval is about.
+    of: Named,
 }
+
+/// Names with their places.
+type Named = Vec<(Range<usize>, String)>;
 
 impl Document<'_> {
     fn procedure(&self, id: &ProcedureId, node: &Node) -> Option<Procedure> {
         let reader = self.reader;
         let fields = reader.fields(node, "a procedure", keys::PROCEDURE)?;
         let title = fields.required(reader, "title", "a procedure").and_then(|node| reader.text(node, "`title`"));
-        let (steps, references, broken) = self.steps(&fields);
+        let (steps, references, broken, sections) = self.steps(&fields);
         let steps = self.connect(steps, &references, &broken);
         let criteria = self.criteria(&fields, &steps, &broken);
+        let words = |key: &str| -> Vec<String> {
+            let node = fields.get(key).and_then(|node| self.resolved(node));
+            let words = node.map_or_else(Vec::new, |node| reader.words(&node, &format!("`{key}`")));
+            words.into_iter().map(|(_, word)| word).collect()
+        };
         Some(Procedure {
             id: id.clone(),
             title: title?,
@@ -201,6 +328,12 @@ impl Document<'_> {
             schedule: fields.get("schedule").and_then(|node| self.schedule(node)),
             budget: fields.get("budget").and_then(|node| reader.duration(node, "`budget`")),
             escalate: fields.get("escalate").and_then(|node| self.escalate(node)),
+            report: fields.get("report").and_then(|node| self.choice(node, "`report`", &["emergency"])),
+            symptoms: words("symptoms"),
+            lock: words("lock"),
+            unattended: fields.get("unattended").and_then(|node| self.choice(node, "`unattended`", &["allow"])).is_some(),
+            hash: sha256(&reader.source.text),
+            sections,
             steps,
             criteria,
         })
@@ -238,43 +371,75 @@ impl Document<'_> {
         None
     }
 
-    /// The steps, what they refer to, and the ids of those that are wrong: references to these are no second mistake.
-    fn steps(&self, fields: &Fields<'_>) -> (Vec<Step>, Vec<References>, HashSet<String>) {
-        let (mut steps, mut references, mut broken) = (Vec::<Step>::new(), Vec::new(), HashSet::new());
-        let Some(node) = fields.required(self.reader, "steps", "a procedure") else {
-            return (steps, references, broken);
-        };
-        if node.is_null() || node.list().is_some_and(<[Node]>::is_empty) {
-            self.reader.error(
-                &node.span,
-                "a procedure without steps checks nothing",
-                "",
-                "add a step; `opsctl explain http` shows one",
-            );
-            return (steps, references, broken);
-        }
-        for item in self.reader.items(node, "`steps`") {
-            let Some((step, reference)) = self.step(item) else {
-                if let Some(id) = item.get("id").and_then(Node::scalar) {
-                    broken.extend([id.to_owned(), id.replace('-', "_")]);
-                }
-                continue;
-            };
-            if steps.iter().any(|known| known.id.variable() == step.id.variable()) {
-                let span = item.get("id").map_or(item.span.clone(), |id| id.span.clone());
+    /// The steps, what they refer to, the ids of those that are wrong (references to these are no second mistake), and
+    /// the sections.
+    fn steps(&self, fields: &Fields<'_>) -> (Vec<Step>, Vec<References>, HashSet<String>, Vec<Section>) {
+        let mut list = StepList::default();
+        if let Some(node) = fields.required(self.reader, "steps", "a procedure") {
+            if node.is_null() || node.list().is_some_and(<[Node]>::is_empty) {
                 self.reader.error(
-                    &span,
-                    format!("the step `{}` exists twice", step.id),
+                    &node.span,
+                    "a procedure without steps checks nothing",
                     "",
-                    "give one of the two another id",
+                    "add a step; `opsctl explain http` shows one",
                 );
-                continue;
+            } else {
+                for item in self.reader.items(node, "`steps`") {
+                    if item.get("section").is_some() {
+                        self.section(item, &mut list);
+                    } else {
+                        self.one_step(item, None, &mut list);
+                    }
+                }
             }
-            steps.push(step);
-            references.push(reference);
         }
-        (steps, references, broken)
+        (list.steps, list.references, list.broken, list.sections)
     }
+
+    fn section(&self, item: &Node, list: &mut StepList) {
+        let reader = self.reader;
+        let Some(fields) = reader.fields(item, "a section", keys::SECTION) else { return };
+        let title = fields.text(reader, "section").unwrap_or_default();
+        let budget = fields.get("budget").and_then(|node| reader.duration(node, "`budget`"));
+        list.sections.push(Section { title, budget });
+        let index = list.sections.len() - 1;
+        let Some(steps) = fields.required(reader, "steps", "a section") else { return };
+        for item in reader.items(steps, "`steps`") {
+            self.one_step(item, Some(index), list);
+        }
+    }
+
+    fn one_step(&self, item: &Node, section: Option<usize>, list: &mut StepList) {
+        let Some((mut step, reference)) = self.step(item) else {
+            if let Some(id) = item.get("id").and_then(Node::scalar) {
+                list.broken.extend([id.to_owned(), id.replace('-', "_")]);
+            }
+            return;
+        };
+        if list.steps.iter().any(|known| known.id.variable() == step.id.variable()) {
+            let span = item.get("id").map_or(item.span.clone(), |id| id.span.clone());
+            let message = format!("the step `{}` exists twice", step.id);
+            self.reader.error(&span, message, "", "give one of the two another id");
+            return;
+        }
+        step.section = section;
+        list.steps.push(step);
+        list.references.push(reference);
+    }
+}
+
+/// What was read of the steps so far.
+#[derive(Default)]
+struct StepList {
+    steps: Vec<Step>,
+    references: Vec<References>,
+    broken: HashSet<String>,
+    sections: Vec<Section>,
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether the fact `name` is `fact` or a member of that family.

@@ -171,6 +171,14 @@ pub fn key_form(form: Form) -> (String, Option<&'static [KeySpec]>) {
         Form::Look => plain("{ KIND: { inputs } }"),
         Form::Looks => plain("{ KIND: { inputs } }, or a list of them"),
         Form::Conditions => plain("{ FACT: condition }"),
+        Form::Action => plain("{ KIND: { inputs } }"),
+        Form::Flag => plain("true | false"),
+        Form::TextOrWords => plain("text, or list"),
+        Form::Points => plain("text, or { NAME: text }"),
+        Form::Choices => plain("{ NAME: text }"),
+        Form::TextOr(keys) => ("text, or mapping".to_owned(), Some(keys)),
+        Form::WordsOr(keys) => ("list, or mapping".to_owned(), Some(keys)),
+        Form::Steps(keys, _) => ("list of steps, or of sections of steps".to_owned(), Some(keys)),
     }
 }
 

@@ -36,6 +36,21 @@ pub enum Form {
     Looks,
     /// Conditions on facts.
     Conditions,
+    /// `{ KIND: { inputs } }` of an action.
+    Action,
+    Flag,
+    /// One text or a list of texts.
+    TextOrWords,
+    /// One text, or texts by name.
+    Points,
+    /// Texts by name.
+    Choices,
+    /// One text or a mapping with these keys.
+    TextOr(&'static [KeySpec]),
+    /// Steps and facts of steps, or a mapping with these keys.
+    WordsOr(&'static [KeySpec]),
+    /// A list of mappings with the first keys, or of sections of them with the second ones.
+    Steps(&'static [KeySpec], &'static [KeySpec]),
 }
 
 const fn key(name: &'static str, form: Form, about: &'static str) -> KeySpec {
@@ -66,7 +81,43 @@ pub const RETRY: &[KeySpec] = &[
 
 pub const CRITERION: &[KeySpec] = &[
     must("says", Form::Text, "the criterion, as the document states it"),
-    must("proven_by", Form::Words, "steps, or facts of steps (`restore.dropped`), that prove it together"),
+    must(
+        "proven_by",
+        Form::WordsOr(CLOCK),
+        "steps, or facts of steps (`restore.dropped`), that prove it together; or a point in time and its limit",
+    ),
+];
+
+pub const CLOCK: &[KeySpec] = &[
+    must("mark", Form::Id, "the point in time that a step `marks`"),
+    key("within", Form::Duration, "the longest time until then"),
+    key("from", Form::Id, "from when `within` counts; `detected` if not given, or `started`, `occurred`, another mark"),
+    key("before", Form::Text, "the time of day, in the site's time zone, by which it must be: \"18:00\""),
+];
+
+pub const APPROVAL: &[KeySpec] = &[
+    must("of", Form::Words, "the actions that are agreed to, exactly as they would be run"),
+    key("by", Form::Text, "the role that agrees; whoever it is, it is not the operator"),
+];
+
+pub const MESSAGE: &[KeySpec] = &[must("template", Form::Id, "a template of the pack or of opsctl, such as outage-notice")];
+
+pub const NOTIFY: &[KeySpec] = &[
+    key("to", Form::TextOrWords, "roles of the site file"),
+    key("escalation", Form::Text, "a policy of the site file, which says whom to tell how and by when"),
+    key("severity", Form::Text, "the row of the policy; `{{ steps.severity.choice }}`"),
+    key("channel", Form::Text, "a channel of the site file; that of the role if not given"),
+    must("message", Form::TextOr(MESSAGE), "what they are told"),
+];
+
+pub const REPORT: &[KeySpec] = &[
+    must("kind", Form::Choice(&["emergency"]), "which report"),
+    must("file", Form::Text, "where to; the ending says how: .md or .html"),
+];
+
+pub const CALL: &[KeySpec] = &[
+    must("run", Form::Text, "group/procedure"),
+    key("same_incident", Form::Choice(&["true"]), "it belongs to the same run and incident, always"),
 ];
 
 pub const STEP: &[KeySpec] = &[
@@ -83,6 +134,53 @@ pub const STEP: &[KeySpec] = &[
     key("gather", Form::Looks, "look, and keep what was seen as evidence"),
     key("expect", Form::Conditions, "conditions on facts; not met is a failure"),
     key("prefer", Form::Conditions, "conditions on facts; not met is a warning"),
+    key("finding", Form::Flag, "what this look finds is what the procedure is there to find: no failure of the procedure"),
+    key("action", Form::Action, "change something"),
+    key("precheck", Form::Words, "looks that must hold before the action"),
+    key("verify", Form::Words, "looks that must hold after the action; after a crash they tell whether it was done"),
+    key("undo", Form::Action, "the action that takes it back"),
+    key("irreversible", Form::Text, "why nothing takes it back, instead of `undo`"),
+    key("effect", Form::Choice(&["change", "destructive"]), "that of the kind if not given"),
+    key("on_failure", Form::Choice(ON_FAILURE), "what to do when the action fails and nobody can be asked; `stop` if not given"),
+    key("manual", Form::Points, "what a person does or judges: one text, or several by name"),
+    key("decision", Form::Choices, "what a person chooses from: the choices by name; `steps.ID.choice` has the answer"),
+    key("note", Form::Choice(&["required"]), "the answer needs a note"),
+    key("approval", Form::Keys(APPROVAL), "another person agrees"),
+    key("notify", Form::Keys(NOTIFY), "tell people"),
+    key("report", Form::Keys(REPORT), "write a report"),
+    key("procedure", Form::TextOr(CALL), "run another procedure as a part of this one"),
+    key("marks", Form::Id, "the point of the timeline that is reached when this step has passed"),
+    key("for_each", Form::Text, "an expression that gives a list, such as `steps.locked.rows`; the step runs once for each `item`"),
+    key("always", Form::Flag, "runs even after a failure or a stop: cleaning up"),
+];
+
+/// The keys of which a step has exactly one: its kind.
+pub const KINDS: &[&str] =
+    &["probe", "gather", "action", "manual", "decision", "approval", "notify", "report", "procedure"];
+
+/// Keys that only steps of some kinds have.
+pub const ONLY: &[(&str, &[&str])] = &[
+    ("expect", &["probe"]),
+    ("prefer", &["probe"]),
+    ("finding", &["probe"]),
+    ("retry", &["probe", "gather"]),
+    ("timeout", &["probe", "gather", "action"]),
+    ("precheck", &["action"]),
+    ("verify", &["action"]),
+    ("undo", &["action"]),
+    ("irreversible", &["action"]),
+    ("effect", &["action"]),
+    ("on_failure", &["action"]),
+    ("note", &["manual", "decision"]),
+    ("for_each", &["probe", "gather", "action", "manual", "decision", "notify"]),
+];
+
+pub const ON_FAILURE: &[&str] = &["stop", "skip", "retry", "roll_back"];
+
+pub const SECTION: &[KeySpec] = &[
+    must("section", Form::Text, "its title"),
+    key("budget", Form::Duration, "how long its steps may take"),
+    must("steps", Form::List(STEP), "its steps"),
 ];
 
 pub const PROCEDURE: &[KeySpec] = &[
@@ -91,9 +189,17 @@ pub const PROCEDURE: &[KeySpec] = &[
     key("purpose", Form::Text, "what it is good for, in one sentence"),
     key("owner", Form::Text, "the role that answers for it"),
     key("schedule", Form::Keys(SCHEDULE), "when it is due. A statement for people: cron or a timer starts it"),
-    key("budget", Form::Duration, "how long it may take; looking does not go on beyond it"),
+    key("budget", Form::Duration, "how long it may take, from detection; a look-only run does not go on beyond it"),
     key("escalate", Form::Keys(ESCALATION), "whom to tell. A statement for people: opsctl sends nothing"),
-    must("steps", Form::List(STEP), "in the order in which they are shown; neighbours that only look run side by side"),
+    key("report", Form::Choice(&["emergency"]), "it is an incident, whose record fills this report"),
+    key("symptoms", Form::Words, "what people see when this is the right procedure"),
+    key("lock", Form::Words, "what no other run may work on at the same time, besides this procedure"),
+    key("unattended", Form::Choice(&["allow"]), "with --yes, its destructive actions run without a person"),
+    must(
+        "steps",
+        Form::Steps(STEP, SECTION),
+        "in the order in which they are shown; neighbours that only look run side by side, everything else alone",
+    ),
     key("criteria", Form::List(CRITERION), "what must hold for the procedure to have succeeded"),
 ];
 

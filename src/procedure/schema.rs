@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::keys::{self, Form, KeySpec};
 use crate::model::fact::{FactSpec, FactType};
 use crate::model::input::{InputSpec, InputType, Need};
-use crate::probe;
+use crate::{action, probe};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 const AMOUNT: &str = r"[0-9][0-9_]*(\.[0-9]+)?";
@@ -20,15 +20,7 @@ pub fn procedure() -> Json {
     schema["$schema"] = json!(DRAFT);
     schema["title"] = json!("opsctl procedure");
     schema["$defs"] = conditions();
-    let steps = &mut schema["properties"]["steps"]["items"];
-    steps["oneOf"] = Json::Array(
-        probe::KINDS
-            .iter()
-            .map(|kind| step_of(kind))
-            .chain([json!({"required": ["gather"], "not": {"anyOf": [
-            {"required": ["probe"]}, {"required": ["expect"]}, {"required": ["prefer"]}]}})])
-            .collect(),
-    );
+    schema["$defs"]["step"] = step();
     schema
 }
 
@@ -41,6 +33,19 @@ pub fn site() -> Json {
     schema
 }
 
+/// A step: exactly one kind, and only the keys of that kind.
+fn step() -> Json {
+    let mut step = object(keys::STEP);
+    let others = keys::KINDS.iter().filter(|kind| **kind != "probe").map(|kind| {
+        let foreign = keys::KINDS.iter().filter(|other| *other != kind);
+        let reserved = keys::ONLY.iter().filter(|(_, kinds)| !kinds.contains(kind)).map(|(key, _)| key);
+        let never: Vec<Json> = foreign.chain(reserved).map(|key| json!({"required": [key]})).collect();
+        json!({"required": [kind], "not": {"anyOf": never}})
+    });
+    step["oneOf"] = Json::Array(probe::KINDS.iter().map(|kind| step_of(kind)).chain(others).collect());
+    step
+}
+
 /// A step with a probe of this kind: its expectations name facts of this kind.
 fn step_of(kind: &probe::Kind) -> Json {
     let look = json!({
@@ -48,9 +53,12 @@ fn step_of(kind: &probe::Kind) -> Json {
         "properties": { kind.name: inputs(kind.inputs) },
     });
     let facts = facts(kind.facts);
+    let foreign = keys::KINDS.iter().filter(|other| **other != "probe");
+    let reserved = keys::ONLY.iter().filter(|(_, kinds)| !kinds.contains(&"probe")).map(|(key, _)| key);
+    let never: Vec<Json> = foreign.chain(reserved).map(|key| json!({"required": [key]})).collect();
     json!({
         "required": ["probe"],
-        "not": {"required": ["gather"]},
+        "not": {"anyOf": never},
         "anyOf": [{"required": ["expect"]}, {"required": ["prefer"]}],
         "properties": { "probe": look, "expect": facts.clone(), "prefer": facts },
     })
@@ -107,7 +115,34 @@ fn form(form: Form) -> Json {
         Form::Look => look(),
         Form::Looks => json!({"anyOf": [look(), {"type": "array", "minItems": 1, "items": look()}]}),
         Form::Conditions => json!({"type": "object", "minProperties": 1}),
+        Form::Action => action(),
+        Form::Flag => json!({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]}),
+        Form::TextOrWords => json!({"anyOf": [text(), {"type": "array", "minItems": 1, "items": text()}]}),
+        Form::Points => json!({"anyOf": [text(), named_texts()]}),
+        Form::Choices => named_texts(),
+        Form::TextOr(keys) => json!({"anyOf": [text(), object(keys)]}),
+        Form::WordsOr(keys) => {
+            json!({"anyOf": [{"type": "array", "minItems": 1, "uniqueItems": true, "items": text()}, object(keys)]})
+        }
+        Form::Steps(_, sections) => {
+            let step = json!({"$ref": "#/$defs/step"});
+            let mut section = object(sections);
+            section["properties"]["steps"] = json!({"type": "array", "minItems": 1, "items": step});
+            json!({"type": "array", "minItems": 1, "items": {
+                "if": {"required": ["section"]}, "then": section, "else": step}})
+        }
     }
+}
+
+fn named_texts() -> Json {
+    json!({"type": "object", "minProperties": 1, "additionalProperties": text(),
+        "propertyNames": {"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}})
+}
+
+fn action() -> Json {
+    let kinds: Map<String, Json> =
+        action::KINDS.iter().map(|kind| (kind.name.to_owned(), inputs(kind.inputs))).collect();
+    json!({"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": kinds})
 }
 
 fn look() -> Json {

@@ -95,6 +95,21 @@ impl Expression {
         self.reads.iter().filter_map(|name| name.strip_prefix("vars.")?.split('.').next())
     }
 
+    /// The list that it gives.
+    ///
+    /// # Errors
+    /// It gives no list, reads something that is not there, or does not end.
+    pub fn items(&self, context: &Value) -> Result<Vec<Value>, String> {
+        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
+        let value = compiled.eval(context).map_err(|error| describe(&error))?;
+        match value.kind() {
+            minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Iterable => {
+                value.try_iter().map(Iterator::collect).map_err(|error| describe(&error))
+            }
+            kind => Err(format!("it gives {kind}, not a list")),
+        }
+    }
+
     /// Whether it holds.
     ///
     /// # Errors
@@ -161,14 +176,15 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
     };
     let mut late = false;
     for name in template.undeclared_variables(false).into_iter().filter(|name| !is_function(name)) {
-        late |= name == "steps" || name == "run";
+        let is_late = matches!(name.as_str(), "steps" | "run" | "item");
+        late |= is_late;
         if vars.get(&name).is_some_and(|value| value.map().is_some()) {
             let help = format!("write `{{{{ {name} }}}}` alone, where a secret is taken");
             let message = format!("the variable `{name}` is a secret, which never becomes part of a text");
             reader.error(&node.span, message, "", help);
             return as_written();
         }
-        if name != "steps" && name != "run" && !vars.contains_key(&name) {
+        if !is_late && !vars.contains_key(&name) {
             let help = format!(
                 "add `{name}` to `vars` of the site file, or use --set {name}=VALUE; {}",
                 suggestion(&name, vars.keys().map(String::as_str), "defined are")
@@ -215,6 +231,14 @@ pub fn context_of(vars: &Vars) -> Value {
     )
 }
 
+/// A template's text with what is known.
+///
+/// # Errors
+/// It is broken, or reads what is not there.
+pub fn render(text: &str, context: &Value) -> Result<String, String> {
+    environment().render_str(text, context).map_err(|error| describe(&error))
+}
+
 /// Resolves what was left to the run.
 ///
 /// # Errors
@@ -222,8 +246,7 @@ pub fn context_of(vars: &Vars) -> Value {
 pub fn resolve_late(node: &Node, context: &Value) -> Result<Node, String> {
     let kind = match &node.kind {
         NodeKind::Late(text) => {
-            let text = environment().render_str(text, context).map_err(|error| describe(&error))?;
-            NodeKind::Scalar { text, quoted: true }
+            NodeKind::Scalar { text: render(text, context)?, quoted: true }
         }
         NodeKind::Scalar { .. } => node.kind.clone(),
         NodeKind::List(items) => {

@@ -89,7 +89,18 @@ impl Answer {
         let shown = |cells: &Vec<Cell>| cells.iter().map(|cell| cell::shown(cell, CELL_WIDTH)).collect();
         let names = self.names.iter().map(|name| cell::shown(&Some(cell::text(name)), CELL_WIDTH)).collect();
         let table: Vec<Vec<String>> = std::iter::once(names).chain(rows.iter().map(shown)).collect();
-        Some(Evidence { title: title.to_owned(), lines: aligned(&table), left_out: self.rows - rows.len() as u64 })
+        let left_out = self.rows - rows.len() as u64;
+        let mut evidence = Evidence { left_out, ..Evidence::new(title, aligned(&table)) };
+        // Rows that a step goes through one by one have to be all of them.
+        if left_out == 0 {
+            evidence.rows = rows.iter().map(|cells| self.named(cells)).collect();
+        }
+        Some(evidence)
+    }
+
+    fn named(&self, cells: &[Cell]) -> serde_json::Map<String, serde_json::Value> {
+        let plain = |cell: &Cell| cell.as_ref().map_or(serde_json::Value::Null, Value::plain);
+        self.names.iter().cloned().zip(cells.iter().map(plain)).collect()
     }
 }
 

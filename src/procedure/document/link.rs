@@ -1,15 +1,20 @@
 //! Steps that refer to each other, and the criteria that refer to steps.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use super::{Criterion, Document, Proof, References, Step, belongs_to};
+use super::work::Work;
+use super::{Clock, Criterion, Document, Named, Proof, References, Step, StepKind, belongs_to};
 use crate::model::id::StepId;
+use crate::model::unit::Quantity;
 use crate::procedure::decode::Fields;
 use crate::procedure::diagnostic::suggestion;
 use crate::procedure::keys;
 use crate::procedure::template::Reads;
 use crate::procedure::yaml::Node;
+
+/// Points of every incident's timeline, whoever marks them.
+const POINTS: &[&str] = &["started", "occurred", "detected", "acknowledged", "mitigated", "resolved"];
 
 impl Document<'_> {
     /// Turns names of steps into positions, and refuses unknown ones and circles.
@@ -22,21 +27,10 @@ impl Document<'_> {
         let ids: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
         let names = || ids.iter().map(StepId::as_str);
         for (index, reference) in references.iter().enumerate() {
-            for (span, name) in &reference.needs {
-                match ids.iter().position(|id| id.as_str() == name) {
-                    Some(need) => {
-                        steps[index].needs.push(need);
-                        steps[index].after.insert(need);
-                    }
-                    None if broken.contains(name) => {}
-                    None => self.reader.error(
-                        span,
-                        format!("there is no step `{name}`"),
-                        "",
-                        suggestion(name, names(), "the steps are"),
-                    ),
-                }
-            }
+            let needs = self.positions(&reference.needs, &ids, broken);
+            steps[index].after.extend(&needs);
+            steps[index].needs = needs;
+            self.link_work(index, &mut steps, reference, broken);
             for (span, reads) in &reference.reads {
                 match reads {
                     Reads::Any => steps[index].after.extend(0..index),
@@ -70,6 +64,57 @@ impl Document<'_> {
         steps
     }
 
+    /// The steps that are named, by position.
+    fn positions(&self, named: &Named, ids: &[StepId], broken: &HashSet<String>) -> Vec<usize> {
+        let mut positions = Vec::new();
+        for (span, name) in named {
+            match ids.iter().position(|id| id.as_str() == name) {
+                Some(position) => positions.push(position),
+                None if broken.contains(name) => {}
+                None => {
+                    let help = suggestion(name, ids.iter().map(StepId::as_str), "the steps are");
+                    self.reader.error(span, format!("there is no step `{name}`"), "", help);
+                }
+            }
+        }
+        positions
+    }
+
+    /// The looks before and after an action, and the actions that an approval is about.
+    fn link_work(&self, index: usize, steps: &mut [Step], reference: &References, broken: &HashSet<String>) {
+        let ids: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
+        let of_kind = |named: &Named, right: fn(StepKind) -> bool, what: &str| {
+            let positions = self.positions(named, &ids, broken);
+            for (position, (span, name)) in positions.iter().zip(named) {
+                if !right(steps[*position].kind) {
+                    let message = format!("step `{name}` is a `{}`, not {what}", steps[*position].kind.word());
+                    self.reader.error(span, message, "", "");
+                }
+            }
+            positions
+        };
+        let is_probe = |kind| kind == StepKind::Probe;
+        let precheck = of_kind(&reference.precheck, is_probe, "a probe that could hold or not");
+        let verify = of_kind(&reference.verify, is_probe, "a probe that could hold or not");
+        let of = of_kind(&reference.of, |kind| kind == StepKind::Action, "an action that could be agreed to");
+        for ((span, name), position) in reference.of.iter().zip(&of) {
+            if *position < index {
+                let message = format!("step `{name}` comes before its approval");
+                self.reader.error(span, message, "", "put the approval before it");
+            }
+        }
+        match &mut steps[index].work {
+            Work::Action(act) => (act.precheck, act.verify) = (precheck, verify),
+            Work::Approval(approval) => approval.of = of,
+            Work::Look
+            | Work::Manual(_)
+            | Work::Decision(_)
+            | Work::Notify(_)
+            | Work::Report(_)
+            | Work::Procedure(_) => {}
+        }
+    }
+
     pub(super) fn criteria(&self, fields: &Fields<'_>, steps: &[Step], broken: &HashSet<String>) -> Vec<Criterion> {
         let Some(node) = fields.get("criteria") else { return Vec::new() };
         let reader = self.reader;
@@ -77,11 +122,51 @@ impl Document<'_> {
             let fields = reader.fields(item, "a criterion", keys::CRITERION)?;
             let says = fields.required(reader, "says", "a criterion").and_then(|node| reader.text(node, "`says`"));
             let node = fields.required(reader, "proven_by", "a criterion")?;
+            if node.map().is_some() {
+                let clock = self.clock(node, steps);
+                return Some(Criterion { says: says?, proven_by: Vec::new(), clock: Some(clock?) });
+            }
             let proofs = reader.words(node, "`proven_by`").into_iter();
             let proven_by = proofs.filter_map(|(span, word)| self.proof(&span, word, steps, broken)).collect();
-            Some(Criterion { says: says?, proven_by })
+            Some(Criterion { says: says?, proven_by, clock: None })
         };
         reader.items(node, "`criteria`").iter().filter_map(one).collect()
+    }
+
+    /// A limit that the clock judges: `{ mark: identified, within: 15m }`.
+    fn clock(&self, node: &Node, steps: &[Step]) -> Option<Clock> {
+        let reader = self.reader;
+        let fields = reader.fields(node, "`proven_by`", keys::CLOCK)?;
+        let mark = reader.text(fields.required(reader, "mark", "`proven_by`")?, "`mark`")?;
+        let within = fields.get("within").map(|node| reader.duration(node, "`within`"));
+        let before = fields.get("before").map(|node| {
+            let text = reader.text(node, "`before`")?;
+            let time = chrono::NaiveTime::parse_from_str(&text, "%H:%M").ok();
+            if time.is_none() {
+                reader.error(&node.span, format!("`{text}` is no time of day"), "", "write it as \"18:00\"");
+            }
+            time
+        });
+        if within.is_none() && before.is_none() {
+            let message = "this says no limit for the mark";
+            reader.error(&reader.start_of(&node.span), message, "", "add `within: 15m` or `before: \"18:00\"`");
+        }
+        let marked = || steps.iter().filter_map(|step| step.marks.as_deref());
+        let calls = steps.iter().any(|step| step.kind == StepKind::Procedure);
+        let from = fields.text(reader, "from").unwrap_or_else(|| "detected".to_owned());
+        for (key, name) in [("mark", &mark), ("from", &from)] {
+            if !calls && !POINTS.contains(&name.as_str()) && !marked().any(|known| known == name) {
+                let span = fields.get(key).map_or(node.span.clone(), |node| node.span.clone());
+                let help = suggestion(name, marked().chain(POINTS.iter().copied()), "there are");
+                reader.error(&span, format!("no step marks `{name}`"), "", help);
+            }
+        }
+        let written = match (within.flatten(), before.flatten()) {
+            (Some(limit), _) => format!("{mark} within {} from {from}", Quantity::duration(limit).rounded()),
+            (None, Some(time)) => format!("{mark} before {}", time.format("%H:%M")),
+            (None, None) => return None,
+        };
+        Some(Clock { mark, within: within.flatten(), from, before: before.flatten(), written })
     }
 
     fn proof(&self, span: &Range<usize>, written: String, steps: &[Step], broken: &HashSet<String>) -> Option<Proof> {
@@ -109,6 +194,20 @@ impl Document<'_> {
     }
 }
 
+/// What a step waits for in a run: what it needs and reads; and everything that does not only look is alone, so that it
+/// waits for all before it, and what follows waits for it.
+#[must_use]
+pub fn waits_for(at: usize, steps: &[Step]) -> BTreeSet<usize> {
+    let mut earlier = steps[at].after.clone();
+    let barrier = (0..at).rev().find(|&before| !steps[before].kind.looks());
+    if steps[at].kind.looks() {
+        earlier.extend(barrier);
+    } else {
+        earlier.extend(barrier.unwrap_or(0)..at);
+    }
+    earlier
+}
+
 /// The positions of steps that wait for each other, if there are any.
 fn circle_in(steps: &[Step]) -> Option<Vec<usize>> {
     fn visit(at: usize, steps: &[Step], done: &mut [bool], path: &mut Vec<usize>) -> Option<Vec<usize>> {
@@ -121,7 +220,7 @@ fn circle_in(steps: &[Step]) -> Option<Vec<usize>> {
             return None;
         }
         path.push(at);
-        for &next in &steps[at].after {
+        for next in waits_for(at, steps) {
             if let Some(circle) = visit(next, steps, done, path) {
                 return Some(circle);
             }

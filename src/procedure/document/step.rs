@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::work::Work;
 use super::{Document, Look, Made, References, Retry, RetryOn, Step, StepKind, belongs_to};
 use crate::model::expectation::{Expectation, Level};
 use crate::model::id::StepId;
@@ -16,54 +17,47 @@ use crate::procedure::template::{self, Expression, Reads};
 use crate::procedure::yaml::Node;
 use crate::procedure::{expect, inputs, keys};
 
-/// Kinds of step that the format has and this version does not run.
-const LATER: &[&str] = &["action", "manual", "decision", "approval", "notify", "report", "procedure"];
-
 impl Document<'_> {
     pub(super) fn step(&self, node: &Node) -> Option<(Step, References)> {
         let reader = self.reader;
-        if let Some((key, _)) =
-            node.map().and_then(|entries| entries.iter().find(|(key, _)| LATER.contains(&key.text.as_str())))
-        {
-            let message = format!("steps that do something (`{}`) cannot be run by this version of opsctl", key.text);
-            reader.error(&key.span, message, "", "this version looks only: `probe` and `gather`");
-            return None;
-        }
         let fields = reader.fields(node, "a step", keys::STEP)?;
         let id = fields.required(reader, "id", "a step").and_then(|node| self.step_id(node));
         let name = id.as_ref().map_or("?", StepId::as_str).to_owned();
-        let (kind, body) = match (fields.get("probe"), fields.get("gather")) {
-            (Some(node), None) => (StepKind::Probe, node),
-            (None, Some(node)) => (StepKind::Gather, node),
-            (Some(_), Some(node)) => {
-                reader.error(&node.span, format!("step `{name}` has `probe` and `gather`"), "", "make two steps of it");
-                return None;
-            }
-            (None, None) => {
-                reader.error(
-                    &reader.start_of(&node.span),
-                    format!("step `{name}` does nothing"),
-                    "",
-                    "add `probe: { http: { url: ... } }`, or another kind",
-                );
-                return None;
-            }
-        };
+        let (kind, body) = self.kind_of(&fields, node, &name)?;
+        let mut references = References::default();
         let body = template::resolve(body, self.vars, reader);
-        let (looks, attempts) = self.looks(&body, kind, &name);
-        let expectations = self.expectations(&fields, kind, &name, &looks);
-        let mut reads: Vec<_> =
-            template::late_reads(&body).map(|reads| (body.span.clone(), reads)).into_iter().collect();
-        let when = fields.get("when").and_then(|node| self.when(node, &mut reads));
+        let (mut looks, mut attempts, mut expectations, mut work) = (Vec::new(), 1, Vec::new(), Some(Work::Look));
+        match kind {
+            StepKind::Probe | StepKind::Gather => {
+                (looks, attempts) = self.looks(&body, kind, &name);
+                expectations = self.expectations(&fields, kind, &name, &looks);
+                references.reads.extend(template::late_reads(&body).map(|reads| (body.span.clone(), reads)));
+            }
+            StepKind::Action => work = self.action(&fields, &body, &name, &mut references),
+            StepKind::Manual => work = self.manual(&fields, &body, &mut references),
+            StepKind::Decision => work = self.decision(&fields, &body, &mut references),
+            StepKind::Approval => work = self.approval(&body, &mut references),
+            StepKind::Notify => work = self.notify(&body, &mut references),
+            StepKind::Report => work = self.report(&body, &mut references),
+            StepKind::Procedure => work = self.call(&body),
+        }
+        let when = fields.get("when").and_then(|node| self.expression(node, "when", &mut references.reads));
+        let for_each = fields.get("for_each").and_then(|node| self.expression(node, "for_each", &mut references.reads));
         let text = |key: &str| {
             let node = self.resolved(fields.get(key)?)?;
             reader.text(&node, &format!("`{key}`"))
         };
+        let flag = |key: &str| fields.get(key).and_then(|node| self.choice(node, &format!("`{key}`"), &["true", "false"]));
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
         let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
-        let needs = fields.get("needs").map_or_else(Vec::new, |node| reader.words(node, "`needs`"));
+        references.needs = fields.get("needs").map_or_else(Vec::new, |node| reader.words(node, "`needs`"));
         let tags = fields.get("tags").map_or_else(Vec::new, |node| reader.words(node, "`tags`"));
         let id = id?;
+        let work = work?;
+        let limit = match &work {
+            Work::Action(act) => act.doing.kind.limit,
+            _ => looks.iter().map(|look: &Look| look.kind.limit).max().unwrap_or_default(),
+        };
         let step = Step {
             title: text("title").unwrap_or_else(|| id.to_string()),
             id,
@@ -74,17 +68,58 @@ impl Document<'_> {
             needs: Vec::new(),
             after: BTreeSet::new(),
             when,
-            timeout: timeout.unwrap_or_else(|| looks.iter().map(|look| look.kind.limit).max().unwrap_or_default()),
+            timeout: timeout.unwrap_or(limit),
             retry: retry?,
             looks,
             expectations,
+            work,
+            finding: flag("finding").as_deref() == Some("true"),
+            marks: fields.get("marks").and_then(|node| self.step_id(node)).map(|mark| mark.to_string()),
+            for_each,
+            always: flag("always").as_deref() == Some("true"),
+            section: None,
             at: reader.at(node),
         };
-        Some((step, References { needs, reads }))
+        Some((step, references))
+    }
+
+    /// What the step does: exactly one key says it, and the others fit it.
+    fn kind_of<'n>(&self, fields: &Fields<'n>, node: &Node, name: &str) -> Option<(StepKind, &'n Node)> {
+        let reader = self.reader;
+        let given: Vec<(StepKind, &Node)> =
+            StepKind::ALL.into_iter().filter_map(|kind| Some((kind, fields.get(kind.word())?))).collect();
+        let (kind, body) = match given.as_slice() {
+            [one] => *one,
+            [] => {
+                reader.error(
+                    &reader.start_of(&node.span),
+                    format!("step `{name}` does nothing"),
+                    "",
+                    "add `probe: { http: { url: ... } }`, or another kind",
+                );
+                return None;
+            }
+            [(first, _), (second, body), ..] => {
+                let message = format!("step `{name}` has `{}` and `{}`", first.word(), second.word());
+                reader.error(&body.span, message, "", "make two steps of it");
+                return None;
+            }
+        };
+        for (key, kinds) in keys::ONLY {
+            // Of a `gather` that judges more can be said, see `expectations`.
+            if let Some(node) = fields.get(key)
+                && !kinds.contains(&kind.word())
+                && kind != StepKind::Gather
+            {
+                let message = format!("step `{name}` is a `{}`, which has no `{key}`", kind.word());
+                reader.error(&node.span, message, "", format!("`{key}` is for {}", kinds.join(", ")));
+            }
+        }
+        Some((kind, body))
     }
 
     /// With the site's variables in its templates; `None` when one of them is wrong, which was said then.
-    fn resolved<'n>(&self, node: &'n Node) -> Option<Cow<'n, Node>> {
+    pub(super) fn resolved<'n>(&self, node: &'n Node) -> Option<Cow<'n, Node>> {
         let before = self.reader.count();
         let node = template::resolve(node, self.vars, self.reader);
         (self.reader.count() == before).then_some(node)
@@ -97,14 +132,14 @@ impl Document<'_> {
             .ok()
     }
 
-    fn when(&self, node: &Node, reads: &mut Vec<(Range<usize>, Reads)>) -> Option<Expression> {
-        let text = self.reader.text(node, "`when`")?;
+    fn expression(&self, node: &Node, key: &str, reads: &mut Vec<(Range<usize>, Reads)>) -> Option<Expression> {
+        let text = self.reader.text(node, &format!("`{key}`"))?;
         let expression = match Expression::new(&text) {
             Ok(expression) => expression,
             Err(reason) => {
                 self.reader.error(
                     &node.span,
-                    format!("`when` is no expression: {reason}"),
+                    format!("`{key}` is no expression: {reason}"),
                     "",
                     "write for example `steps.database is failed`",
                 );
@@ -114,7 +149,7 @@ impl Document<'_> {
         for root in expression.roots().collect::<BTreeSet<_>>() {
             if !matches!(root, "vars" | "steps" | "run") {
                 let help = format!("write `vars.{root}`, `steps.{root}` or `run.{root}`; a text needs quotes");
-                self.reader.error(&node.span, format!("`when` knows no `{root}`"), "", help);
+                self.reader.error(&node.span, format!("`{key}` knows no `{root}`"), "", help);
             }
         }
         for name in expression.vars().collect::<BTreeSet<_>>() {

@@ -145,6 +145,9 @@ fn skipped(skip: Option<Skip>) -> &'static str {
         Some(Skip::Filter) => "left out by the operator",
         Some(Skip::Need) => "a step that it needs did not pass",
         Some(Skip::Stopped) => "the run was stopped before it",
+        Some(Skip::LookOnly) => "not part of a check, which only looks",
+        Some(Skip::Simulated) => "a dry run does not do this",
+        Some(Skip::Operator) => "left out by the operator",
         None => "no reason given",
     }
 }

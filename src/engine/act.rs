@@ -1,0 +1,487 @@
+//! Actions: looked at, shown, agreed to, written ahead, done, looked at again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ask::{Item, NoAnswer};
+use super::recorder::Recorder;
+use super::run::Run;
+use super::Place;
+use crate::action::{Action, ActionError, Changed, Context};
+use crate::model::action::{Effect, Plan};
+use crate::model::event::doing::{ActionEnd, ActionStart, Ended, Phase, hash_of};
+use crate::model::event::people::{Ask, Question, Reply};
+use crate::model::event::{EventKind, StepResult, SubjectResult};
+use crate::model::fact::{Evidence, Facts, Observation};
+use crate::model::outcome::{Outcome, Skip};
+use crate::model::value::Value;
+use crate::procedure::document::{Act, Doing, OnFailure, Work};
+use crate::procedure::inputs::Surroundings;
+
+/// An action that is ready, and what it would do.
+pub struct Foreseen {
+    pub action: Arc<dyn Action>,
+    pub kind: &'static str,
+    pub plan: Plan,
+    pub hash: String,
+}
+
+/// How an action of a step ended for the step.
+struct Acted {
+    outcome: Outcome,
+    skip: Option<Skip>,
+    reason: Option<String>,
+    help: Option<String>,
+    facts: Facts,
+    evidence: Vec<Evidence>,
+    does: Vec<String>,
+}
+
+impl Acted {
+    fn ended(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            skip: None,
+            reason: Some(reason.into()),
+            help: None,
+            facts: Facts::new(),
+            evidence: Vec::new(),
+            does: Vec::new(),
+        }
+    }
+}
+
+/// An attempt that did not succeed.
+struct Failure {
+    reason: String,
+    help: Option<String>,
+}
+
+/// How long the effects of an action may take to show in the looks that verify it.
+const SETTLE: Duration = Duration::from_secs(15);
+
+impl Run {
+    pub fn cx(&self, limit: Duration) -> Context {
+        let look = self.looker.context(&self.settings, limit, self.stop.kill.child_token());
+        Context { look, run: self.settings.run }
+    }
+
+    pub fn make(&self, doing: &Doing, context: &minijinja::Value) -> Result<Arc<dyn Action>, String> {
+        let names: Vec<String> = self.settings.databases.keys().cloned().collect();
+        let around = Surroundings { databases: &names, folder: &self.settings.folder };
+        doing.make(Some(context), &around).map_err(|wrong| super::look::first_of(&wrong))
+    }
+
+    /// What `doing` would do now.
+    pub async fn plan(
+        &self,
+        doing: &Doing,
+        context: &minijinja::Value,
+        limit: Duration,
+    ) -> Result<Foreseen, ActionError> {
+        let wrong = |reason: String| ActionError::before("inputs", reason);
+        let action = self.make(doing, context).map_err(wrong)?;
+        let cx = self.cx(limit);
+        let plan = tokio::time::timeout(limit, action.plan(&cx)).await.unwrap_or_else(|_| {
+            let shown = crate::model::unit::Quantity::duration(limit).rounded();
+            Err(ActionError::before("time_limit", format!("finding out what to do took longer than {shown}")))
+        })?;
+        let hash = hash_of(&action.target(), &plan);
+        Ok(Foreseen { action, kind: doing.kind.name, plan, hash })
+    }
+
+    /// What the action of a step would do now, for an approval.
+    pub async fn foresee(&self, place: Place) -> Result<Foreseen, String> {
+        let planned = Arc::clone(&self.planned);
+        let step = &planned[place.0].procedure.steps[place.1];
+        let Work::Action(act) = &step.work else { return Err(format!("{} is no action", step.id)) };
+        let seen = self.plan(&act.doing, &self.context(place.0), step.timeout).await;
+        seen.map_err(|error| format!("{}: {}", step.id, error.message))
+    }
+
+    /// In a dry run: exactly what would be done.
+    pub async fn foretell(&self, place: Place) -> StepResult {
+        let step = self.step(place);
+        if step.for_each.is_some() {
+            return self.simulated(place, "would be done for each item");
+        }
+        match self.foresee(place).await {
+            Ok(foreseen) if foreseen.plan.settled => {
+                let why = foreseen.plan.notes.join("; ");
+                self.simulated(place, &format!("nothing to do: {why}"))
+            }
+            Ok(foreseen) => {
+                let mut result = self.simulated(place, &format!("would change {}", foreseen.action.target()));
+                let mut lines = foreseen.plan.does;
+                lines.extend(foreseen.plan.notes.iter().map(|note| format!("# {note}")));
+                result.evidence.push(Evidence::new("would run", lines));
+                result
+            }
+            Err(reason) => self.result(place, Outcome::Errored, Some(reason)),
+        }
+    }
+
+    pub async fn act_for_each(
+        &mut self,
+        place: Place,
+        act: &Act,
+        items: &[Item],
+        recorder: &mut Recorder,
+    ) -> Result<StepResult, NoAnswer> {
+        let mut whole = self.result(place, Outcome::Passed, None);
+        let mut subjects = Vec::new();
+        for item in items {
+            let acted = self.act(place, act, item, recorder).await?;
+            if !acted.does.is_empty() {
+                whole.evidence.push(Evidence::new("ran", acted.does));
+            }
+            whole.evidence.extend(acted.evidence);
+            subjects.push(SubjectResult {
+                name: item.name.clone().unwrap_or_default(),
+                outcome: acted.outcome,
+                error: None,
+                notes: acted.reason.iter().cloned().collect(),
+                facts: acted.facts,
+                checks: Vec::new(),
+            });
+            if acted.outcome >= whole.outcome {
+                (whole.outcome, whole.skip) = (acted.outcome, acted.skip);
+                (whole.reason, whole.help) = (acted.reason, acted.help);
+            }
+            if self.halted.is_some() {
+                break;
+            }
+        }
+        whole.subjects = subjects;
+        Ok(whole)
+    }
+
+    /// One action, until it is done and verified, or left.
+    async fn act(
+        &mut self,
+        place: Place,
+        act: &Act,
+        item: &Item,
+        recorder: &mut Recorder,
+    ) -> Result<Acted, NoAnswer> {
+        if let Some(acted) = self.already(place, act, item, recorder).await? {
+            return Ok(acted);
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let failure = match self.attempt(place, act, item, recorder).await? {
+                Ok(acted) => return Ok(acted),
+                Err(failure) => failure,
+            };
+            match self.after_failure(place, act, item, &failure, tries, recorder).await? {
+                Reply::Retry => {}
+                reply => return Ok(self.give_up(place, reply, failure, recorder).await),
+            }
+        }
+    }
+
+    async fn give_up(&mut self, place: Place, reply: Reply, failure: Failure, recorder: &mut Recorder) -> Acted {
+        let step = self.step(place).id.clone();
+        match reply {
+            Reply::RollBack => {
+                self.roll_back(place.0, &format!("{step} failed"), recorder).await;
+                self.halted = Some(format!("the run was rolled back after {step} had failed"));
+            }
+            Reply::Skip => {}
+            _ => self.halted = Some(format!("the run was stopped after {step} had failed")),
+        }
+        Acted { help: failure.help, ..Acted::ended(Outcome::Failed, failure.reason) }
+    }
+
+    /// What a run that goes on finds: done before, or begun and not known how it ended.
+    async fn already(
+        &mut self,
+        place: Place,
+        act: &Act,
+        item: &Item,
+        recorder: &mut Recorder,
+    ) -> Result<Option<Acted>, NoAnswer> {
+        let procedure = self.record.procedures.get(&self.planned[place.0].procedure.id);
+        let actions = procedure.and_then(|procedure| procedure.steps.get(&self.step(place).id)).map(|step| &step.actions);
+        let last = actions.into_iter().flatten().rev().find(|action| {
+            action.start.phase == Phase::Do && action.start.item == item.name
+        });
+        let Some(last) = last.cloned() else { return Ok(None) };
+        let done = |end: Option<&ActionEnd>, reason: &str| Acted {
+            facts: end.map(|end| end.facts.clone()).unwrap_or_default(),
+            does: last.start.plan.does.clone(),
+            ..Acted::ended(Outcome::Passed, reason)
+        };
+        match &last.end {
+            Some(end) if end.ended.is_done() => {
+                let acted = done(Some(end), "done before the program ended");
+                match self.verify(place, act, recorder).await {
+                    Ok(()) => Ok(Some(acted)),
+                    Err(failure) => Ok(Some(Acted { outcome: Outcome::Failed, reason: Some(failure.reason), ..acted })),
+                }
+            }
+            Some(_) => Ok(None),
+            None => {
+                let found = self.settle(place, act, item, &last.start, recorder).await?;
+                let end = ActionEnd {
+                    procedure: last.start.procedure.clone(),
+                    step: last.start.step.clone(),
+                    item: item.name.clone(),
+                    phase: Phase::Do,
+                    ended: found,
+                    took: Duration::ZERO,
+                    reason: Some("the program ended while this ran; what came of it was found out afterwards".to_owned()),
+                    help: None,
+                    facts: Facts::new(),
+                    evidence: Vec::new(),
+                };
+                self.note(EventKind::ActionFinished(Box::new(end)), recorder);
+                Ok(found.is_done().then(|| done(None, "it had been done when the program ended")))
+            }
+        }
+    }
+
+    /// Finds out whether an action that was cut off had been done: by the looks that verify it, or else by asking.
+    async fn settle(
+        &mut self,
+        place: Place,
+        act: &Act,
+        item: &Item,
+        start: &ActionStart,
+        recorder: &mut Recorder,
+    ) -> Result<Ended, NoAnswer> {
+        if !act.verify.is_empty() && self.verify(place, act, recorder).await.is_ok() {
+            return Ok(Ended::FoundDone);
+        }
+        let text = format!(
+            "opsctl ended while this ran, so its outcome is unknown: had {} been changed?",
+            start.target
+        );
+        let mut question = self.question(place, item.name.as_deref(), Ask::Settle, &text);
+        question.does.clone_from(&start.plan.does);
+        let answer = self.ask(place, question, &start.plan.notes, recorder).await?;
+        Ok(if answer.reply == Reply::Yes { Ended::FoundDone } else { Ended::FoundUndone })
+    }
+
+    /// Once: prechecks, plan, consent, and then the doing.
+    async fn attempt(
+        &mut self,
+        place: Place,
+        act: &Act,
+        item: &Item,
+        recorder: &mut Recorder,
+    ) -> Result<Result<Acted, Failure>, NoAnswer> {
+        for &look in &act.precheck {
+            let seen = self.look_again((place.0, look), recorder).await;
+            if !holds(seen.outcome) {
+                let why = seen.reason.clone().unwrap_or_else(|| seen.outcome.word().to_owned());
+                let reason = format!("not done, because {} does not hold: {why}", seen.step);
+                return Ok(Err(Failure { reason, help: seen.help.clone() }));
+            }
+        }
+        let limit = self.step(place).timeout;
+        let foreseen = match self.plan(&act.doing, &self.context_for(place, item), limit).await {
+            Ok(foreseen) => foreseen,
+            Err(error) => return Ok(Err(Failure { reason: error.message, help: error.help })),
+        };
+        if foreseen.plan.settled {
+            let why = foreseen.plan.notes.join("; ");
+            return Ok(Ok(Acted::ended(Outcome::Passed, format!("nothing to do: {why}"))));
+        }
+        if let Err(reason) = self.is_approved(place, &foreseen) {
+            return Ok(Err(Failure { reason, help: Some("have it approved again".to_owned()) }));
+        }
+        let agreed_by = match self.consent(place, act, item, &foreseen, recorder).await? {
+            Ok(by) => by,
+            Err(refused) => return Ok(Ok(Acted { skip: Some(Skip::Operator), ..Acted::ended(Outcome::Skipped, refused) })),
+        };
+        let done = self.perform_written(place, Phase::Do, item.name.clone(), &foreseen, act.effect, agreed_by, recorder).await;
+        let seen = match done {
+            Ok(seen) => seen,
+            Err(error) => return Ok(Err(Failure { reason: error.message, help: error.help })),
+        };
+        if let Err(failure) = self.verify(place, act, recorder).await {
+            return Ok(Err(failure));
+        }
+        let facts = seen.subjects.into_iter().next().map(|subject| subject.facts).unwrap_or_default();
+        let acted = Acted::ended(Outcome::Passed, format!("changed {}", foreseen.action.target()));
+        Ok(Ok(Acted { facts, evidence: seen.evidence, does: foreseen.plan.does, ..acted }))
+    }
+
+    /// Whether what would be done is what another person agreed to, where the procedure asks for that.
+    fn is_approved(&self, place: Place, foreseen: &Foreseen) -> Result<(), String> {
+        let steps = &self.planned[place.0].procedure.steps;
+        for (index, step) in steps.iter().enumerate() {
+            let Work::Approval(approval) = &step.work else { continue };
+            if !approval.of.contains(&place.1) {
+                continue;
+            }
+            let result = self.results[place.0][index].as_deref();
+            let Some(result) = result.filter(|result| result.outcome == Outcome::Passed) else {
+                return Err(format!("{} has not agreed to it", step.id));
+            };
+            let name = self.step(place).id.as_str();
+            let agreed = result.subjects.iter().find(|subject| subject.name == name);
+            if agreed.and_then(|subject| subject.facts.get("hash")) != Some(&Value::text(foreseen.hash.clone())) {
+                return Err(format!("what would be done now is not what was agreed to in {}", step.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The operator's word: who agreed, or why it is not done.
+    async fn consent(
+        &mut self,
+        place: Place,
+        act: &Act,
+        item: &Item,
+        foreseen: &Foreseen,
+        recorder: &mut Recorder,
+    ) -> Result<Result<String, String>, NoAnswer> {
+        let unattended = self.planned[place.0].procedure.unattended;
+        if self.settings.yes && (act.effect != Effect::Destructive || unattended) {
+            return Ok(Ok(format!("{} (--yes)", self.settings.operator)));
+        }
+        let title = self.step(place).title.clone();
+        let mut question = self.question(place, item.name.as_deref(), Ask::Confirm, &title);
+        question.does.clone_from(&foreseen.plan.does);
+        question.hash = Some(foreseen.hash.clone());
+        if act.effect == Effect::Destructive {
+            question.type_to_agree = Some(foreseen.action.target());
+        }
+        let mut notes = foreseen.plan.notes.clone();
+        notes.extend(self.way_back(place, act, item));
+        let answer = self.ask(place, question, &notes, recorder).await?;
+        Ok(match (answer.reply, answer.note) {
+            (Reply::Yes, _) => Ok(answer.by),
+            (_, Some(note)) => Err(format!("{} did not want it: {note}", answer.by)),
+            (_, None) => Err(format!("{} did not want it", answer.by)),
+        })
+    }
+
+    /// How it can be taken back, for people.
+    fn way_back(&self, place: Place, act: &Act, item: &Item) -> Option<String> {
+        let context = self.context_for(place, item);
+        match (&act.undo, &act.irreversible) {
+            (Some(undo), _) => Some(format!("can be taken back ({})", undo.kind.name)),
+            (None, Some(why)) => Some(format!("cannot be taken back: {}", why.say(&context).unwrap_or_default())),
+            (None, None) => None,
+        }
+    }
+
+    /// Writes ahead, and then does it.
+    #[expect(clippy::too_many_arguments, reason = "each is a different thing that the record needs")]
+    pub async fn perform_written(
+        &mut self,
+        place: Place,
+        phase: Phase,
+        item: Option<String>,
+        foreseen: &Foreseen,
+        effect: Effect,
+        agreed_by: String,
+        recorder: &mut Recorder,
+    ) -> Result<Observation, ActionError> {
+        let procedure = self.planned[place.0].procedure.id.clone();
+        let (step, limit) = (self.step(place).id.clone(), self.step(place).timeout);
+        let start = ActionStart {
+            procedure: procedure.clone(),
+            step: step.clone(),
+            item: item.clone(),
+            phase,
+            action: foreseen.kind.to_owned(),
+            target: foreseen.action.target(),
+            effect,
+            plan: foreseen.plan.clone(),
+            hash: foreseen.hash.clone(),
+            agreed_by,
+        };
+        self.note(EventKind::ActionStarted(Box::new(start)), recorder);
+        let begin = Instant::now();
+        let done = match self.settings.crew.ledger.written(recorder.seq()).await {
+            Err(reason) => {
+                let message = format!("not done, because it cannot be recorded first: {reason}");
+                let help = "free space or name another journal with OPSCTL_JOURNAL=/dev/shm/opsctl.db; then --resume";
+                Err(ActionError::before("journal", message).help(help))
+            }
+            Ok(()) => {
+                let cx = self.cx(limit);
+                let work = foreseen.action.perform(&foreseen.plan, &cx);
+                let limited = tokio::time::timeout(limit + Duration::from_secs(5), work).await;
+                limited.unwrap_or_else(|_| {
+                    cx.look.cancel.cancel();
+                    let shown = crate::model::unit::Quantity::duration(limit).rounded();
+                    Err(ActionError::midway("time_limit", format!("it took longer than {shown}")))
+                })
+            }
+        };
+        let first = done.as_ref().ok().and_then(|seen| seen.subjects.first());
+        let end = ActionEnd {
+            procedure,
+            step,
+            item,
+            phase,
+            ended: match &done {
+                Ok(_) => Ended::Done,
+                Err(error) if error.changed == Changed::Nothing => Ended::Failed,
+                Err(_) => Ended::Midway,
+            },
+            took: begin.elapsed(),
+            reason: done.as_ref().err().map(|error| error.message.clone()),
+            help: done.as_ref().err().and_then(|error| error.help.clone()),
+            facts: first.map(|subject| subject.facts.clone()).unwrap_or_default(),
+            evidence: done.as_ref().map_or_else(|_| Vec::new(), |seen| seen.evidence.clone()),
+        };
+        self.note(EventKind::ActionFinished(Box::new(end)), recorder);
+        self.settings.crew.ledger.written(recorder.seq()).await.ok();
+        done
+    }
+
+    /// Looks whether it helped; effects may take a moment to show.
+    async fn verify(&mut self, place: Place, act: &Act, recorder: &mut Recorder) -> Result<(), Failure> {
+        let until = Instant::now() + SETTLE;
+        for &look in &act.verify {
+            loop {
+                let seen = self.look_again((place.0, look), recorder).await;
+                if holds(seen.outcome) {
+                    break;
+                }
+                if Instant::now() >= until || self.stop.token.is_cancelled() {
+                    let why = seen.reason.clone().unwrap_or_else(|| seen.outcome.word().to_owned());
+                    let reason = format!("done, but {} does not hold: {why}", seen.step);
+                    return Err(Failure { reason, help: seen.help.clone() });
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// What to do after a failure: what the operator says, or what the procedure says when nobody is there.
+    async fn after_failure(
+        &mut self,
+        place: Place,
+        act: &Act,
+        item: &Item,
+        failure: &Failure,
+        tries: u32,
+        recorder: &mut Recorder,
+    ) -> Result<Reply, NoAnswer> {
+        if !self.settings.crew.people.present() {
+            return Ok(match act.on_failure {
+                OnFailure::Retry if tries < 2 && act.effect != Effect::Destructive => Reply::Retry,
+                OnFailure::Stop | OnFailure::Retry => Reply::Stop,
+                OnFailure::Skip => Reply::Skip,
+                OnFailure::RollBack => Reply::RollBack,
+            });
+        }
+        let text = format!("failed: {}", failure.reason);
+        let question: Question = self.question(place, item.name.as_deref(), Ask::Failure, &text);
+        let notes: Vec<String> = failure.help.iter().cloned().collect();
+        Ok(self.ask(place, question, &notes, recorder).await?.reply)
+    }
+}
+
+fn holds(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Passed | Outcome::Warned | Outcome::Waived)
+}

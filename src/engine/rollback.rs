@@ -1,0 +1,68 @@
+//! Rolling back: what was completed is taken back, the newest first.
+
+use std::sync::Arc;
+
+use super::recorder::Recorder;
+use super::run::Run;
+use crate::model::event::EventKind;
+use crate::model::event::doing::Phase;
+use crate::procedure::document::Work;
+
+impl Run {
+    /// Takes back what this run has completed and knows how to take back. What fails is said and recorded; the rest is
+    /// still taken back.
+    pub async fn roll_back(&mut self, procedure: usize, reason: &str, recorder: &mut Recorder) {
+        let id = self.planned[procedure].procedure.id.clone();
+        self.note(EventKind::RollbackStarted { procedure: id, reason: reason.to_owned() }, recorder);
+        let crew = self.settings.crew.clone();
+        for (place, item) in self.to_undo() {
+            let planned = Arc::clone(&self.planned);
+            let step = &planned[place.0].procedure.steps[place.1];
+            let Work::Action(act) = &step.work else { continue };
+            let Some(undo) = &act.undo else {
+                crew.people.tell(&format!("{} is not taken back: nothing can", step.id));
+                continue;
+            };
+            let foreseen = match self.plan(undo, &self.context(place.0), step.timeout).await {
+                Ok(foreseen) if foreseen.plan.settled => {
+                    crew.people.tell(&format!("{}: nothing to take back: {}", step.id, foreseen.plan.notes.join("; ")));
+                    continue;
+                }
+                Ok(foreseen) => foreseen,
+                Err(error) => {
+                    crew.people.tell(&format!("{} could not be taken back: {}", step.id, error.message));
+                    continue;
+                }
+            };
+            crew.people.tell(&format!("{}: taking back: {}", step.id, foreseen.plan.does.join("; ")));
+            let by = self.settings.operator.clone();
+            let done = self.perform_written(place, Phase::Undo, item, &foreseen, act.effect, by, recorder).await;
+            if let Err(error) = done {
+                crew.people.tell(&format!("{} could not be taken back: {}", step.id, error.message));
+            }
+        }
+    }
+
+    /// What was completed and not taken back yet, the newest first.
+    fn to_undo(&self) -> Vec<(super::Place, Option<String>)> {
+        let mut completed = Vec::new();
+        for (index, planned) in self.planned.iter().enumerate() {
+            let Some(record) = self.record.procedures.get(&planned.procedure.id) else { continue };
+            for (position, step) in planned.procedure.steps.iter().enumerate() {
+                let Some(record) = record.steps.get(&step.id) else { continue };
+                let ended = |action: &&crate::model::record::ActionRecord| {
+                    action.end.as_ref().is_some_and(|end| end.ended.is_done())
+                };
+                for action in record.actions.iter().filter(ended) {
+                    let place = ((index, position), action.start.item.clone());
+                    match action.start.phase {
+                        Phase::Do => completed.push((action.started, place)),
+                        Phase::Undo => completed.retain(|(_, known)| *known != place),
+                    }
+                }
+            }
+        }
+        completed.sort_by_key(|(started, _)| std::cmp::Reverse(*started));
+        completed.into_iter().map(|(_, place)| place).collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! Action steps: what is done, what must hold before and after, and how it is taken back.
+
+use std::sync::Arc;
+
+use super::work::{Act, Doing, OnFailure, Phrase, Work};
+use super::{Document, Made, References};
+use crate::action;
+use crate::model::action::Effect;
+use crate::procedure::decode::Fields;
+use crate::procedure::diagnostic::suggestion;
+use crate::procedure::yaml::Node;
+use crate::procedure::{inputs, keys, template};
+
+impl Document<'_> {
+    pub(super) fn action(
+        &self,
+        fields: &Fields<'_>,
+        body: &Node,
+        step: &str,
+        references: &mut References,
+    ) -> Option<Work> {
+        let reader = self.reader;
+        let (doing, least) = self.doing(body, step, references)?;
+        for (key, into) in [("precheck", &mut references.precheck), ("verify", &mut references.verify)] {
+            if let Some(node) = fields.get(key) {
+                *into = reader.words(node, &format!("`{key}`"));
+            }
+        }
+        let undo = fields.get("undo").and_then(|node| self.resolved(node));
+        let undo = undo.and_then(|node| self.doing(&node, step, references)).map(|(doing, _)| doing);
+        let irreversible = fields.get("irreversible").and_then(|node| self.phrase(node, "`irreversible`", references));
+        match (&undo, fields.get("irreversible")) {
+            (Some(_), Some(node)) => {
+                let message = format!("step `{step}` has `undo` and is `irreversible`");
+                reader.error(&node.span, message, "", "remove one of the two");
+            }
+            (None, None) if fields.get("undo").is_none() => {
+                let help = "add `undo: { ... }` with the action that does, or `irreversible: why`";
+                let message = format!("nothing says how the action of step `{step}` is taken back");
+                reader.error(&reader.start_of(&fields.span), message, "", help);
+            }
+            _ => {}
+        }
+        let effect = match fields.get("effect") {
+            None => doing.kind.effect.max(least),
+            Some(node) => match self.choice(node, "`effect`", &["change", "destructive"])?.as_str() {
+                "destructive" => Effect::Destructive,
+                _ if least > Effect::Change => {
+                    let message = format!("the action of step `{step}` is destructive, whatever the step says");
+                    reader.error(&node.span, message, "", "write `effect: destructive`, or remove the key");
+                    least
+                }
+                _ => Effect::Change,
+            },
+        };
+        let on_failure = match fields.get("on_failure") {
+            None => OnFailure::Stop,
+            Some(node) => match self.choice(node, "`on_failure`", keys::ON_FAILURE)?.as_str() {
+                "skip" => OnFailure::Skip,
+                "retry" => OnFailure::Retry,
+                "roll_back" => OnFailure::RollBack,
+                _ => OnFailure::Stop,
+            },
+        };
+        let (precheck, verify) = (Vec::new(), Vec::new());
+        Some(Work::Action(Box::new(Act { doing, precheck, verify, undo, irreversible, effect, on_failure })))
+    }
+
+    /// An action, and the least effect that it can have.
+    fn doing(&self, node: &Node, step: &str, references: &mut References) -> Option<(Doing, Effect)> {
+        let reader = self.reader;
+        let kinds = || action::KINDS.iter().map(|kind| kind.name);
+        let help = format!(
+            "write `action: {{ service: {{ name: ... }} }}`; kinds are {}",
+            kinds().collect::<Vec<_>>().join(", ")
+        );
+        let (key, inputs) = reader.single(node, &format!("the action of step `{step}`"), &help)?;
+        let Some(kind) = action::kind(&key.text) else {
+            let help = suggestion(&key.text, kinds(), "kinds are");
+            reader.error(&key.span, format!("there is no kind of action `{}`", key.text), "unknown kind", help);
+            return None;
+        };
+        let read = inputs::read(reader, inputs, kind.name, kind.inputs, self.around)?;
+        let least = (kind.least)(&read);
+        if let Some(reads) = template::late_reads(inputs) {
+            references.reads.push((inputs.span.clone(), reads));
+            let made = Made::Late { inputs: inputs.clone(), source: Arc::clone(&reader.source) };
+            return Some((Doing { kind, made }, least));
+        }
+        match (kind.build)(&read) {
+            Ok(action) => Some((Doing { kind, made: Made::Ready(Arc::from(action)) }, least)),
+            Err(error) => {
+                let span = inputs.get(error.input).map_or_else(|| key.span.clone(), |node| node.span.clone());
+                reader.error(&span, error.message, "", error.help);
+                None
+            }
+        }
+    }
+
+    /// A text for people, which may wait for the results of earlier steps.
+    pub(super) fn phrase(&self, node: &Node, what: &str, references: &mut References) -> Option<Phrase> {
+        let node = self.resolved(node)?;
+        match template::late_reads(&node) {
+            Some(reads) => references.reads.push((node.span.clone(), reads)),
+            None => _ = self.reader.text(&node, what)?,
+        }
+        Some(Phrase(node.into_owned()))
+    }
+}
