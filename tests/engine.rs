@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use indexmap::IndexMap;
-use opsctl::engine::{self, History, Planned, Settings, Stop};
-use opsctl::model::event::{Event, EventKind, ProcedureResult, StepResult};
+use opsctl::engine::{self, Crew, History, Planned, Settings, Stop};
+use opsctl::model::event::{Event, EventKind, Mode, ProcedureResult, StepResult};
 use opsctl::model::expectation::Reading;
 use opsctl::model::fact::Observation;
 use opsctl::model::id::{ProcedureId, RunId, StepId};
@@ -112,6 +112,14 @@ impl Run {
             only: Vec::new(),
             skip: Vec::new(),
             tags: Vec::new(),
+            mode: Mode::Check,
+            crew: Crew::nobody(),
+            yes: false,
+            one_by_one: false,
+            detected: None,
+            occurred: None,
+            past: Vec::new(),
+            accepted: Vec::new(),
         };
         Self { case, procedures, settings, stop: Stop::default() }
     }
@@ -153,7 +161,7 @@ impl Run {
         let (send, mut receive) = unbounded_channel();
         let stop = self.stop.clone();
         let beside = std::thread::spawn(move || meanwhile(&stop));
-        let (outcome, exit) = runtime.block_on(engine::check(planned, self.settings, send, self.stop));
+        let engine::End { outcome, exit, .. } = runtime.block_on(engine::run(planned, self.settings, send, self.stop));
         beside.join().expect("what is done beside the run");
         runtime.shutdown_background();
         let events: Vec<Event> = std::iter::from_fn(|| receive.try_recv().ok()).collect();

@@ -67,6 +67,8 @@ fn run_of(run: RunId, id: &str, at: DateTime<Utc>, outcome: Outcome, free: u64) 
     };
     let kinds = vec![
         EventKind::RunStarted(RunStart {
+            mode: opsctl::model::event::Mode::Check,
+            incident: false,
             run,
             opsctl: "0.1.0".to_owned(),
             site: "helpdesk".to_owned(),
@@ -75,11 +77,14 @@ fn run_of(run: RunId, id: &str, at: DateTime<Utc>, outcome: Outcome, free: u64) 
             operator: "żaneta".to_owned(),
             timezone: "Europe/Warsaw".to_owned(),
             procedures: vec![ProcedurePlan {
+                hash: String::new(),
+                called_by: None,
                 id: procedure.clone(),
                 title: "Basic monitoring".to_owned(),
                 budget_ms: Some(900_000),
                 criteria: vec!["20 % of each disk is free".to_owned()],
                 steps: vec![StepPlan {
+                    section: None,
                     id: step("disks"),
                     title: "It's \"full\" | or\nnot".to_owned(),
                     kind: "probe".to_owned(),
@@ -93,6 +98,7 @@ fn run_of(run: RunId, id: &str, at: DateTime<Utc>, outcome: Outcome, free: u64) 
         EventKind::ProcedureStarted { procedure: procedure.clone() },
         EventKind::StepStarted { procedure: procedure.clone(), step: step("disks") },
         EventKind::StepFinished(Box::new(StepResult {
+            choice: None,
             procedure: procedure.clone(),
             step: step("disks"),
             outcome,

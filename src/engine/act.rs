@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Place;
 use super::ask::{Item, NoAnswer};
 use super::recorder::Recorder;
 use super::run::Run;
-use super::Place;
 use crate::action::{Action, ActionError, Changed, Context};
 use crate::model::action::{Effect, Plan};
 use crate::model::event::doing::{ActionEnd, ActionStart, Ended, Phase, hash_of};
@@ -157,13 +157,7 @@ impl Run {
     }
 
     /// One action, until it is done and verified, or left.
-    async fn act(
-        &mut self,
-        place: Place,
-        act: &Act,
-        item: &Item,
-        recorder: &mut Recorder,
-    ) -> Result<Acted, NoAnswer> {
+    async fn act(&mut self, place: Place, act: &Act, item: &Item, recorder: &mut Recorder) -> Result<Acted, NoAnswer> {
         if let Some(acted) = self.already(place, act, item, recorder).await? {
             return Ok(acted);
         }
@@ -203,10 +197,13 @@ impl Run {
         recorder: &mut Recorder,
     ) -> Result<Option<Acted>, NoAnswer> {
         let procedure = self.record.procedures.get(&self.planned[place.0].procedure.id);
-        let actions = procedure.and_then(|procedure| procedure.steps.get(&self.step(place).id)).map(|step| &step.actions);
-        let last = actions.into_iter().flatten().rev().find(|action| {
-            action.start.phase == Phase::Do && action.start.item == item.name
-        });
+        let actions =
+            procedure.and_then(|procedure| procedure.steps.get(&self.step(place).id)).map(|step| &step.actions);
+        let last = actions
+            .into_iter()
+            .flatten()
+            .rev()
+            .find(|action| action.start.phase == Phase::Do && action.start.item == item.name);
         let Some(last) = last.cloned() else { return Ok(None) };
         let done = |end: Option<&ActionEnd>, reason: &str| Acted {
             facts: end.map(|end| end.facts.clone()).unwrap_or_default(),
@@ -231,7 +228,9 @@ impl Run {
                     phase: Phase::Do,
                     ended: found,
                     took: Duration::ZERO,
-                    reason: Some("the program ended while this ran; what came of it was found out afterwards".to_owned()),
+                    reason: Some(
+                        "the program ended while this ran; what came of it was found out afterwards".to_owned(),
+                    ),
                     help: None,
                     facts: Facts::new(),
                     evidence: Vec::new(),
@@ -254,10 +253,8 @@ impl Run {
         if !act.verify.is_empty() && self.verify(place, act, recorder).await.is_ok() {
             return Ok(Ended::FoundDone);
         }
-        let text = format!(
-            "opsctl ended while this ran, so its outcome is unknown: had {} been changed?",
-            start.target
-        );
+        let text =
+            format!("opsctl ended while this ran, so its outcome is unknown: had {} been changed?", start.target);
         let mut question = self.question(place, item.name.as_deref(), Ask::Settle, &text);
         question.does.clone_from(&start.plan.does);
         let answer = self.ask(place, question, &start.plan.notes, recorder).await?;
@@ -294,9 +291,12 @@ impl Run {
         }
         let agreed_by = match self.consent(place, act, item, &foreseen, recorder).await? {
             Ok(by) => by,
-            Err(refused) => return Ok(Ok(Acted { skip: Some(Skip::Operator), ..Acted::ended(Outcome::Skipped, refused) })),
+            Err(refused) => {
+                return Ok(Ok(Acted { skip: Some(Skip::Operator), ..Acted::ended(Outcome::Skipped, refused) }));
+            }
         };
-        let done = self.perform_written(place, Phase::Do, item.name.clone(), &foreseen, act.effect, agreed_by, recorder).await;
+        let done =
+            self.perform_written(place, Phase::Do, item.name.clone(), &foreseen, act.effect, agreed_by, recorder).await;
         let seen = match done {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(Failure { reason: error.message, help: error.help })),

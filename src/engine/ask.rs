@@ -261,7 +261,8 @@ impl Run {
         let (mut subjects, mut last) = (Vec::new(), None);
         for item in items {
             let context = self.context_for(place, item);
-            let mut question = self.question(place, item.name.as_deref(), Ask::Decision, &self.step(place).title.clone());
+            let mut question =
+                self.question(place, item.name.as_deref(), Ask::Decision, &self.step(place).title.clone());
             for (name, phrase) in &decision.points {
                 match phrase.say(&context) {
                     Ok(text) => _ = question.choices.insert(name.clone(), text),
@@ -319,7 +320,11 @@ impl Run {
         let mut result = self.result(place, outcome, None);
         result.reason = Some(match outcome {
             Outcome::Passed => format!("{} agreed", answer.by),
-            _ => format!("{} refused{}", answer.by, answer.note.as_ref().map_or(String::new(), |note| format!(": {note}"))),
+            _ => format!(
+                "{} refused{}",
+                answer.by,
+                answer.note.as_ref().map_or(String::new(), |note| format!(": {note}"))
+            ),
         });
         for (step, hash) in hashes {
             let mut subject = said(&step, outcome, &answer, "");
@@ -357,7 +362,12 @@ impl Run {
             let name = item.name.clone().unwrap_or_default();
             whole.evidence.extend(result.evidence);
             whole.subjects.extend(result.subjects.into_iter().map(|mut subject| {
-                subject.name = [name.as_str(), &subject.name].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
+                subject.name = [name.as_str(), &subject.name]
+                    .iter()
+                    .filter(|part| !part.is_empty())
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .join(" ");
                 subject
             }));
             if result.outcome >= whole.outcome {
@@ -390,10 +400,7 @@ impl Run {
     }
 
     pub fn simulated(&self, place: Place, would: &str) -> StepResult {
-        StepResult {
-            skip: Some(Skip::Simulated),
-            ..self.result(place, Outcome::Skipped, Some(would.to_owned()))
-        }
+        StepResult { skip: Some(Skip::Simulated), ..self.result(place, Outcome::Skipped, Some(would.to_owned())) }
     }
 }
 
@@ -408,7 +415,8 @@ fn name_of(value: &minijinja::Value) -> Option<String> {
             let mut texts = texts.filter(|item| matches!(item.kind(), ValueKind::String | ValueKind::Number));
             let first = texts.next()?;
             // A number alone says little; the first name beside it says who it is.
-            let name = texts.find(|item| item.kind() == ValueKind::String).filter(|_| first.kind() == ValueKind::Number);
+            let name =
+                texts.find(|item| item.kind() == ValueKind::String).filter(|_| first.kind() == ValueKind::Number);
             Some(name.map_or_else(|| first.to_string(), |name| format!("{first} {name}")))
         }
         _ => None,
@@ -437,9 +445,18 @@ fn said(name: &str, outcome: Outcome, answer: &Answer, text: &str) -> SubjectRes
         Reply::RollBack => "roll back",
         Reply::Stop => "stopped",
     };
-    let mut notes = vec![format!("{word}, says {}{}", answer.by, answer.note.as_ref().map_or(String::new(), |note| format!(": {note}")))];
+    let mut notes = vec![format!(
+        "{word}, says {}{}",
+        answer.by,
+        answer.note.as_ref().map_or(String::new(), |note| format!(": {note}"))
+    )];
     notes.extend(Some(text.to_owned()).filter(|text| !text.is_empty()));
-    notes.extend(answer.attachments.iter().map(|file| format!("file {} ({} bytes, SHA-256 {})", file.name, file.size, file.sha256)));
+    notes.extend(
+        answer
+            .attachments
+            .iter()
+            .map(|file| format!("file {} ({} bytes, SHA-256 {})", file.name, file.size, file.sha256)),
+    );
     SubjectResult {
         name: name.to_owned(),
         outcome,

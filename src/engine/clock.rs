@@ -102,7 +102,9 @@ impl Run {
                 }
                 let procedure = self.planned[index].procedure.id.clone();
                 let percent = u8::try_from(percent).unwrap_or(100);
-                let said = |said: &BudgetUse| (&said.procedure, &said.section, said.percent) == (&procedure, &section, percent);
+                let said = |said: &BudgetUse| {
+                    (&said.procedure, &said.section, said.percent) == (&procedure, &section, percent)
+                };
                 if !self.record.budgets.iter().any(said) {
                     let budget_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
                     let section = section.clone();
@@ -117,6 +119,10 @@ impl Run {
     fn section_began(&self, procedure: usize, section: usize) -> Option<DateTime<Utc>> {
         let steps = &self.planned[procedure].procedure.steps;
         let record = self.record.procedures.get(&self.planned[procedure].procedure.id)?;
-        steps.iter().filter(|step| step.section == Some(section)).filter_map(|step| record.steps.get(&step.id)?.began).min()
+        steps
+            .iter()
+            .filter(|step| step.section == Some(section))
+            .filter_map(|step| record.steps.get(&step.id)?.began)
+            .min()
     }
 }

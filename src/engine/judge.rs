@@ -243,7 +243,12 @@ fn proof_of(proof: &Proof, result: &StepResult) -> (Outcome, Option<Skip>) {
 /// A step as expressions see it: `outcome`, `facts` of its first subject, `subjects` by name.
 pub fn seen_of(result: &StepResult) -> serde_json::Value {
     let facts_of = |subject: &SubjectResult| -> serde_json::Value {
-        subject.facts.iter().map(|(name, value)| (name.clone(), value.plain())).collect::<serde_json::Map<_, _>>().into()
+        subject
+            .facts
+            .iter()
+            .map(|(name, value)| (name.clone(), value.plain()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     };
     let subjects: serde_json::Map<_, _> =
         result.subjects.iter().map(|subject| (subject.name.clone(), facts_of(subject))).collect();

@@ -93,7 +93,9 @@ impl Run {
             }
             self.outcomes[index] = procedure.outcome;
             for (position, step) in planned.procedure.steps.iter().enumerate() {
-                let Some(result) = procedure.steps.get(&step.id).and_then(|step| step.result.as_ref()) else { continue };
+                let Some(result) = procedure.steps.get(&step.id).and_then(|step| step.result.as_ref()) else {
+                    continue;
+                };
                 if result.skip != Some(Skip::Stopped) && result.outcome != Outcome::Pending {
                     self.results[index][position] = Some(Arc::new(result.clone()));
                     self.waiting.retain(|&place| place != (index, position));
@@ -392,12 +394,7 @@ impl Run {
     }
 
     /// Looks with a step, alone.
-    pub async fn look_once(
-        &mut self,
-        place: Place,
-        context: &minijinja::Value,
-        recorder: &mut Recorder,
-    ) -> StepResult {
+    pub async fn look_once(&mut self, place: Place, context: &minijinja::Value, recorder: &mut Recorder) -> StepResult {
         let (notes, mut heard) = tokio::sync::mpsc::unbounded_channel();
         let task = self.task(place, &notes);
         let looks = task.make(Some(context));

@@ -101,7 +101,8 @@ impl Run {
             let text = format!("tell {}{reach}: {}", message.to, message.text);
             let question = self.question(place, Some(&message.to), Ask::Manual, &text);
             let answer = self.ask(place, question, &[], recorder).await?;
-            let state = if matches!(answer.reply, Reply::Done | Reply::Yes) { Delivered::ByHand } else { Delivered::Failed };
+            let state =
+                if matches!(answer.reply, Reply::Done | Reply::Yes) { Delivered::ByHand } else { Delivered::Failed };
             delivery = Delivery { id: message.id.clone(), state, detail: Some(format!("says {}", answer.by)) };
             at = Utc::now();
             self.note(EventKind::MessageDelivered(delivery.clone()), recorder);

@@ -239,11 +239,7 @@ impl Record {
 
 impl ProcedureRecord {
     fn new(plan: &ProcedurePlan) -> Self {
-        let steps = plan
-            .steps
-            .iter()
-            .map(|step| (step.id.clone(), StepRecord::new(step)))
-            .collect();
+        let steps = plan.steps.iter().map(|step| (step.id.clone(), StepRecord::new(step))).collect();
         Self {
             plan: plan.clone(),
             started: false,

@@ -331,7 +331,10 @@ impl Document<'_> {
             report: fields.get("report").and_then(|node| self.choice(node, "`report`", &["emergency"])),
             symptoms: words("symptoms"),
             lock: words("lock"),
-            unattended: fields.get("unattended").and_then(|node| self.choice(node, "`unattended`", &["allow"])).is_some(),
+            unattended: fields
+                .get("unattended")
+                .and_then(|node| self.choice(node, "`unattended`", &["allow"]))
+                .is_some(),
             hash: sha256(&reader.source.text),
             sections,
             steps,

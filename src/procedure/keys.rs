@@ -100,7 +100,8 @@ pub const APPROVAL: &[KeySpec] = &[
     key("by", Form::Text, "the role that agrees; whoever it is, it is not the operator"),
 ];
 
-pub const MESSAGE: &[KeySpec] = &[must("template", Form::Id, "a template of the pack or of opsctl, such as outage-notice")];
+pub const MESSAGE: &[KeySpec] =
+    &[must("template", Form::Id, "a template of the pack or of opsctl, such as outage-notice")];
 
 pub const NOTIFY: &[KeySpec] = &[
     key("to", Form::TextOrWords, "roles of the site file"),
@@ -134,14 +135,22 @@ pub const STEP: &[KeySpec] = &[
     key("gather", Form::Looks, "look, and keep what was seen as evidence"),
     key("expect", Form::Conditions, "conditions on facts; not met is a failure"),
     key("prefer", Form::Conditions, "conditions on facts; not met is a warning"),
-    key("finding", Form::Flag, "what this look finds is what the procedure is there to find: no failure of the procedure"),
+    key(
+        "finding",
+        Form::Flag,
+        "what this look finds is what the procedure is there to find: no failure of the procedure",
+    ),
     key("action", Form::Action, "change something"),
     key("precheck", Form::Words, "looks that must hold before the action"),
     key("verify", Form::Words, "looks that must hold after the action; after a crash they tell whether it was done"),
     key("undo", Form::Action, "the action that takes it back"),
     key("irreversible", Form::Text, "why nothing takes it back, instead of `undo`"),
     key("effect", Form::Choice(&["change", "destructive"]), "that of the kind if not given"),
-    key("on_failure", Form::Choice(ON_FAILURE), "what to do when the action fails and nobody can be asked; `stop` if not given"),
+    key(
+        "on_failure",
+        Form::Choice(ON_FAILURE),
+        "what to do when the action fails and nobody can be asked; `stop` if not given",
+    ),
     key("manual", Form::Points, "what a person does or judges: one text, or several by name"),
     key("decision", Form::Choices, "what a person chooses from: the choices by name; `steps.ID.choice` has the answer"),
     key("note", Form::Choice(&["required"]), "the answer needs a note"),
@@ -150,7 +159,11 @@ pub const STEP: &[KeySpec] = &[
     key("report", Form::Keys(REPORT), "write a report"),
     key("procedure", Form::TextOr(CALL), "run another procedure as a part of this one"),
     key("marks", Form::Id, "the point of the timeline that is reached when this step has passed"),
-    key("for_each", Form::Text, "an expression that gives a list, such as `steps.locked.rows`; the step runs once for each `item`"),
+    key(
+        "for_each",
+        Form::Text,
+        "an expression that gives a list, such as `steps.locked.rows`; the step runs once for each `item`",
+    ),
     key("always", Form::Flag, "runs even after a failure or a stop: cleaning up"),
 ];
 

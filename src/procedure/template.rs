@@ -245,9 +245,7 @@ pub fn render(text: &str, context: &Value) -> Result<String, String> {
 /// A template reads what is not there.
 pub fn resolve_late(node: &Node, context: &Value) -> Result<Node, String> {
     let kind = match &node.kind {
-        NodeKind::Late(text) => {
-            NodeKind::Scalar { text: render(text, context)?, quoted: true }
-        }
+        NodeKind::Late(text) => NodeKind::Scalar { text: render(text, context)?, quoted: true },
         NodeKind::Scalar { .. } => node.kind.clone(),
         NodeKind::List(items) => {
             NodeKind::List(items.iter().map(|item| resolve_late(item, context)).collect::<Result<_, _>>()?)

@@ -40,6 +40,7 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
         }),
         finished.prop_map(|(name, reason, took, facts, outcome)| {
             EventKind::StepFinished(Box::new(StepResult {
+                choice: None,
                 procedure: procedure("daily/check"),
                 step: step("disks"),
                 outcome,
@@ -57,7 +58,7 @@ fn any_kind() -> impl Strategy<Value = EventKind> {
                     facts: facts.into_iter().collect(),
                     checks: Vec::new(),
                 }],
-                evidence: vec![Evidence { title: String::new(), lines: Vec::new(), left_out: took }],
+                evidence: vec![Evidence { title: String::new(), lines: Vec::new(), rows: Vec::new(), left_out: took }],
             }))
         }),
         prop::sample::select(Outcome::ALL.to_vec())

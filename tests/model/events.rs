@@ -60,6 +60,7 @@ fn step_result() -> impl Strategy<Value = StepResult> {
     let evidence = (text(), vec(text(), 0..3), any::<u64>()).prop_map(|(title, lines, left_out)| Evidence {
         title,
         lines,
+        rows: Vec::new(),
         left_out,
     });
     (
@@ -69,7 +70,20 @@ fn step_result() -> impl Strategy<Value = StepResult> {
     )
         .prop_map(
             |((procedure, step, outcome, took, attempts), (reason, help, skip, since), (subjects, evidence))| {
-                StepResult { procedure, step, outcome, took, attempts, reason, help, skip, since, subjects, evidence }
+                StepResult {
+                    choice: None,
+                    procedure,
+                    step,
+                    outcome,
+                    took,
+                    attempts,
+                    reason,
+                    help,
+                    skip,
+                    since,
+                    subjects,
+                    evidence,
+                }
             },
         )
 }
@@ -78,10 +92,19 @@ fn plan() -> impl Strategy<Value = ProcedurePlan> {
     let step =
         (step_id(), vec(text(), 4), option::of(text()), option::of(text())).prop_map(|(id, texts, why, next)| {
             let [title, kind, probe, at] = texts.try_into().expect("four texts");
-            StepPlan { id, title, kind, probe, at, why, next }
+            StepPlan { section: None, id, title, kind, probe, at, why, next }
         });
-    (procedure_id(), text(), option::of(any::<u64>()), vec(text(), 0..3), vec(step, 0..3))
-        .prop_map(|(id, title, budget_ms, criteria, steps)| ProcedurePlan { id, title, budget_ms, criteria, steps })
+    (procedure_id(), text(), option::of(any::<u64>()), vec(text(), 0..3), vec(step, 0..3)).prop_map(
+        |(id, title, budget_ms, criteria, steps)| ProcedurePlan {
+            hash: String::new(),
+            called_by: None,
+            id,
+            title,
+            budget_ms,
+            criteria,
+            steps,
+        },
+    )
 }
 
 fn kind() -> impl Strategy<Value = EventKind> {
@@ -90,7 +113,18 @@ fn kind() -> impl Strategy<Value = EventKind> {
     let start = (any::<u128>(), vec(text(), 6), vec(plan(), 0..3)).prop_map(|(run, texts, procedures)| {
         let [opsctl, site, command, host, operator, timezone] = texts.try_into().expect("six texts");
         let run = RunId(uuid::Uuid::from_u128(run));
-        EventKind::RunStarted(RunStart { run, opsctl, site, command, host, operator, timezone, procedures })
+        EventKind::RunStarted(RunStart {
+            mode: opsctl::model::event::Mode::Check,
+            incident: false,
+            run,
+            opsctl,
+            site,
+            command,
+            host,
+            operator,
+            timezone,
+            procedures,
+        })
     });
     let criterion = (text(), select(&[Verdict::Met, Verdict::Unmet, Verdict::NotProven]), vec(text(), 0..3))
         .prop_map(|(says, outcome, proven_by)| CriterionResult { says, outcome, proven_by });
@@ -139,6 +173,7 @@ proptest! {
 
 fn planned(steps: &[&str]) -> EventKind {
     let step = |id: &&str| StepPlan {
+        section: None,
         id: id.parse().expect("an id"),
         title: (*id).to_owned(),
         kind: "probe".to_owned(),
@@ -149,6 +184,8 @@ fn planned(steps: &[&str]) -> EventKind {
     };
     let id: ProcedureId = "daily/check".parse().expect("an id");
     let procedure = ProcedurePlan {
+        hash: String::new(),
+        called_by: None,
         id,
         title: "Check".to_owned(),
         budget_ms: None,
@@ -156,6 +193,8 @@ fn planned(steps: &[&str]) -> EventKind {
         steps: steps.iter().map(step).collect(),
     };
     EventKind::RunStarted(RunStart {
+        mode: opsctl::model::event::Mode::Check,
+        incident: false,
         run: RunId(uuid::Uuid::nil()),
         opsctl: "0.1.0".to_owned(),
         site: "test".to_owned(),
@@ -169,6 +208,7 @@ fn planned(steps: &[&str]) -> EventKind {
 
 fn finished(step: &str, outcome: Outcome) -> EventKind {
     EventKind::StepFinished(Box::new(StepResult {
+        choice: None,
         procedure: "daily/check".parse().expect("an id"),
         step: step.parse().expect("an id"),
         outcome,

@@ -260,6 +260,8 @@ pub fn two_procedures() -> Vec<Event> {
         .step(home_page())
         .edit(|start| {
             start.procedures.push(ProcedurePlan {
+                hash: String::new(),
+                called_by: None,
                 id: "daily/backup".parse().expect("an id"),
                 title: "Backups of the night".to_owned(),
                 budget_ms: None,

@@ -32,6 +32,8 @@ pub struct Story {
 impl Story {
     pub fn new() -> Self {
         let procedure = ProcedurePlan {
+            hash: String::new(),
+            called_by: None,
             id: "daily/system-health".parse().expect("an id"),
             title: "Basic monitoring".to_owned(),
             budget_ms: Some(900_000),
@@ -39,6 +41,8 @@ impl Story {
             steps: Vec::new(),
         };
         let start = RunStart {
+            mode: opsctl::model::event::Mode::Check,
+            incident: false,
             run: "0199e5f7-1a2b-7c3d-8e4f-5a6b7c8d9e0f".parse().expect("an id"),
             opsctl: "0.1.0".to_owned(),
             site: "helpdesk".to_owned(),
@@ -65,8 +69,8 @@ impl Story {
     pub fn step(mut self, step: Step) -> Self {
         let procedure = self.start.procedures.last_mut().expect("a procedure");
         let at = format!("{}.yaml:{}", procedure.id, 5 + 9 * procedure.steps.len());
-        procedure.steps.push(StepPlan { at, ..step.plan });
-        let result = step.result.map(|result| StepResult { procedure: procedure.id.clone(), ..result });
+        procedure.steps.push(StepPlan { section: None, at, ..step.plan });
+        let result = step.result.map(|result| StepResult { choice: None, procedure: procedure.id.clone(), ..result });
         self.results.push((self.start.procedures.len() - 1, result));
         self
     }
@@ -156,6 +160,7 @@ impl Step {
     pub fn new(id: &str, outcome: Outcome) -> Self {
         let mut step = Self::planned(id);
         step.result = Some(StepResult {
+            choice: None,
             procedure: "daily/system-health".parse().expect("an id"),
             step: step.plan.id.clone(),
             outcome,
@@ -174,6 +179,7 @@ impl Step {
     /// Never reached.
     pub fn planned(id: &str) -> Self {
         let plan = StepPlan {
+            section: None,
             id: id.parse().expect("an id"),
             title: format!("Look at {id}"),
             kind: "probe".to_owned(),

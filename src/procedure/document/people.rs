@@ -110,7 +110,12 @@ impl Document<'_> {
         match parsed {
             Ok(run) => Some(Work::Procedure(Call { run })),
             Err(error) => {
-                reader.error(&node.span, error.to_string(), "", "write group/procedure, such as emergency/data-restore");
+                reader.error(
+                    &node.span,
+                    error.to_string(),
+                    "",
+                    "write group/procedure, such as emergency/data-restore",
+                );
                 None
             }
         }

@@ -47,7 +47,8 @@ impl Document<'_> {
             let node = self.resolved(fields.get(key)?)?;
             reader.text(&node, &format!("`{key}`"))
         };
-        let flag = |key: &str| fields.get(key).and_then(|node| self.choice(node, &format!("`{key}`"), &["true", "false"]));
+        let flag =
+            |key: &str| fields.get(key).and_then(|node| self.choice(node, &format!("`{key}`"), &["true", "false"]));
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
         let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
         references.needs = fields.get("needs").map_or_else(Vec::new, |node| reader.words(node, "`needs`"));
