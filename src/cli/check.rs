@@ -40,6 +40,9 @@ pub struct Request {
     skip: Vec<String>,
     tags: Vec<String>,
     parallel: usize,
+    mode: Mode,
+    yes: bool,
+    one_by_one: bool,
 }
 
 impl Request {
@@ -67,7 +70,26 @@ impl Request {
             skip: words("skip"),
             tags: words("tag"),
             parallel: usize::from(matches.get_one::<u16>("parallel").copied().unwrap_or(8)),
+            mode: mode(matches),
+            yes: flag(matches, "yes"),
+            one_by_one: flag(matches, "step"),
         })
+    }
+}
+
+/// Whether an option is given, where the command has it.
+fn flag(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false)
+}
+
+/// `<group> check` has no other way than to look.
+fn mode(matches: &ArgMatches) -> Mode {
+    if matches.try_contains_id("check").is_err() || flag(matches, "check") {
+        Mode::Check
+    } else if flag(matches, "dry-run") {
+        Mode::DryRun
+    } else {
+        Mode::Run
     }
 }
 
@@ -83,8 +105,12 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 }
 
 /// Runs `procedures`.
-pub fn run(procedures: Vec<Procedure>, request: Request, globals: &Globals, site: Site, library: &Library) -> Done {
+pub fn run(procedures: Vec<Procedure>, mut request: Request, globals: &Globals, site: Site, library: &Library) -> Done {
     refuse_unknown_steps(&procedures, &request)?;
+    // What only looks is a check, however it was asked for.
+    if procedures.iter().flat_map(|procedure| &procedure.steps).all(|step| step.kind.looks()) {
+        request.mode = Mode::Check;
+    }
     let planned: Vec<Planned> = procedures
         .into_iter()
         .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
@@ -150,10 +176,10 @@ async fn supervise(
         only: request.only,
         skip: request.skip,
         tags: request.tags,
-        mode: Mode::Check,
-        crew: Crew::nobody(),
-        yes: false,
-        one_by_one: false,
+        mode: request.mode,
+        crew: crew(&scribe),
+        yes: request.yes,
+        one_by_one: request.one_by_one,
         detected: None,
         occurred: None,
         past: Vec::new(),
@@ -167,14 +193,16 @@ async fn supervise(
     let ended = engine.await.map_err(|error| {
         Failure::new(format!("the engine broke down: {error}"), "this is a mistake in opsctl; please report it")
     })?;
-    let engine::End { outcome, mut exit, suspended: _ } = ended;
+    let engine::End { outcome, mut exit, suspended } = ended;
     let mut last = last;
     scribe.record(&last);
     // The record decides with: a run that is not on record has not proved anything to an auditor.
     let unrecorded = scribe.flush().await.err();
     if unrecorded.is_some() {
         exit = exit.at_least(Exit::CouldNotTell);
-        last.kind = EventKind::RunFinished { outcome, exit };
+        if !suspended {
+            last.kind = EventKind::RunFinished { outcome, exit };
+        }
     }
     listeners.finish(&last, outcome)?;
     if let Some(error) = unrecorded {
@@ -184,6 +212,11 @@ async fn supervise(
         }
     }
     Ok(exit)
+}
+
+/// Who works on a run that does more than look.
+fn crew(scribe: &Scribe) -> Crew {
+    Crew { ledger: Arc::new(scribe.ledger()), ..Crew::nobody() }
 }
 
 /// Hands every event on, all but the last one, which is for the caller.
@@ -196,7 +229,7 @@ async fn relay(
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(event) if matches!(event.kind, EventKind::RunFinished { .. }) => return Ok(event),
+                Some(event) if matches!(event.kind, EventKind::RunFinished { .. } | EventKind::Suspended { .. }) => return Ok(event),
                 Some(event) => {
                     scribe.record(&event);
                     listeners.hear(&event)?;

@@ -22,7 +22,7 @@ pub fn run(group: &str, matches: &ArgMatches, globals: &Globals, site: Site, lib
         return Ok(Exit::Ok);
     };
     let chosen: Vec<&ProcedureId> = ids.iter().copied().filter(|id| name == "check" || id.name() == name).collect();
-    let procedures = library.load(chosen, &site)?;
+    let procedures = library.load_with_called(chosen, &site)?;
     let request = Request::from_matches(matches)?;
     check::run(procedures, request, globals, site, library)
 }

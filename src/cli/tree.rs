@@ -165,12 +165,7 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
     );
     for id in ids {
         let mut sub = run_args(Command::new(id.name().to_owned()));
-        sub = sub.arg(
-            Arg::new("check")
-                .long("check")
-                .action(ArgAction::SetTrue)
-                .help("Look only, which is all that this version does"),
-        );
+        sub = sub.args(act_args());
         if help {
             sub = sub.about(library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned()));
             // What it does comes before the options, which are the same everywhere.
@@ -184,6 +179,18 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
         command = command.subcommand(sub);
     }
     command
+}
+
+/// Of a procedure, which may do more than look.
+fn act_args() -> Vec<Arg> {
+    let flag =
+        |name: &'static str, about: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(about);
+    vec![
+        flag("check", "Look only: no action, no question"),
+        flag("dry-run", "Look, and show exactly what would be done").conflicts_with("check"),
+        flag("step", "Stop before each step"),
+        flag("yes", "Act without asking; destructive actions only where the procedure allows it"),
+    ]
 }
 
 fn run_args(command: Command) -> Command {

@@ -53,6 +53,22 @@ pub struct Procedure {
     pub criteria: Vec<Criterion>,
 }
 
+impl Procedure {
+    /// The procedures that its steps run.
+    pub fn calls(&self) -> impl Iterator<Item = &ProcedureId> {
+        self.steps.iter().filter_map(|step| match &step.work {
+            Work::Procedure(call) => Some(&call.run),
+            Work::Look
+            | Work::Action(_)
+            | Work::Manual(_)
+            | Work::Decision(_)
+            | Work::Approval(_)
+            | Work::Notify(_)
+            | Work::Report(_) => None,
+        })
+    }
+}
+
 /// What a step does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StepKind {

@@ -181,6 +181,36 @@ impl Library {
         if problems.is_empty() { Ok(procedures) } else { Err(problems) }
     }
 
+    /// Reads and vets these procedures and those that their steps call.
+    ///
+    /// # Errors
+    /// Everything that is wrong in all of them; procedures that call each other.
+    pub fn load_with_called<'i>(
+        &self,
+        ids: impl IntoIterator<Item = &'i ProcedureId>,
+        site: &Site,
+    ) -> Result<Vec<Procedure>, Diagnostics> {
+        let mut procedures = self.load(ids, site)?;
+        loop {
+            let known = |id: &ProcedureId| procedures.iter().any(|procedure| procedure.id == *id);
+            let calls = procedures.iter().flat_map(Procedure::calls);
+            let mut missing: Vec<ProcedureId> = calls.filter(|id| !known(id)).cloned().collect();
+            missing.sort();
+            missing.dedup();
+            if missing.is_empty() {
+                break;
+            }
+            procedures.extend(self.load(&missing, site)?);
+        }
+        match circle_of_calls(&procedures) {
+            None => Ok(procedures),
+            Some(circle) => {
+                let message = format!("procedures call each other: {}", circle.join(" -> "));
+                Err(Diagnostics(vec![Diagnostic::general(message, "remove one of the `procedure` steps")]))
+            }
+        }
+    }
+
     fn read(&self, id: &ProcedureId, site: &Site) -> Result<Procedure, Diagnostics> {
         let Some(entry) = self.entries.get(id) else {
             let help = suggestion(id.as_str(), self.ids().map(ProcedureId::as_str), "there are");
@@ -204,6 +234,21 @@ impl Library {
         let node = yaml::parse(&source).ok()?;
         node.get("title")?.scalar().map(str::to_owned)
     }
+}
+
+/// The names of procedures that call each other, if there are any.
+fn circle_of_calls(procedures: &[Procedure]) -> Option<Vec<String>> {
+    fn visit<'p>(at: &'p Procedure, all: &'p [Procedure], path: &mut Vec<&'p ProcedureId>) -> Option<Vec<String>> {
+        if let Some(begin) = path.iter().position(|id| **id == at.id) {
+            return Some(path[begin..].iter().copied().chain([&at.id]).map(ToString::to_string).collect());
+        }
+        path.push(&at.id);
+        let called = at.calls().filter_map(|id| all.iter().find(|procedure| procedure.id == *id));
+        let circle = called.into_iter().find_map(|procedure| visit(procedure, all, path));
+        path.pop();
+        circle
+    }
+    procedures.iter().find_map(|procedure| visit(procedure, procedures, &mut Vec::new()))
 }
 
 impl Origin {

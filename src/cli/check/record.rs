@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
-use crate::engine::History;
+use crate::engine::{History, Ledger};
 use crate::journal::{Access, Journal, JournalError};
 use crate::model::event::Event;
 use crate::model::expectation::Reading;
@@ -35,14 +35,23 @@ const GATHER: Duration = Duration::from_millis(20);
 pub struct Scribe {
     orders: UnboundedSender<Order>,
     journal: watch::Receiver<Option<Opened>>,
+    written: watch::Receiver<Written>,
 }
+
+/// How far the record is: the number of the last event on disk, or why no more come.
+type Written = Result<u64, Arc<JournalError>>;
 
 impl Scribe {
     pub fn start(path: PathBuf, run: RunId) -> Self {
         let (orders, receiver) = unbounded_channel();
         let (opened, journal) = watch::channel(None);
-        tokio::spawn(write(path, run, receiver, opened));
-        Self { orders, journal }
+        let (progress, written) = watch::channel(Ok(0));
+        tokio::spawn(write(path, run, receiver, opened, progress));
+        Self { orders, journal, written }
+    }
+
+    pub fn ledger(&self) -> Recording {
+        Recording { written: self.written.clone() }
     }
 
     pub fn record(&self, event: &Event) {
@@ -64,7 +73,33 @@ impl Scribe {
     }
 }
 
-async fn write(path: PathBuf, run: RunId, mut orders: UnboundedReceiver<Order>, opened: watch::Sender<Option<Opened>>) {
+/// What has to be on disk before something is changed.
+pub struct Recording {
+    written: watch::Receiver<Written>,
+}
+
+impl Ledger for Recording {
+    fn written(&self, seq: u64) -> BoxFuture<'_, Result<(), String>> {
+        let mut written = self.written.clone();
+        async move {
+            let there = written.wait_for(|written| written.as_ref().map_or(true, |last| *last >= seq)).await;
+            match there.as_deref() {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("the program is ending".to_owned()),
+            }
+        }
+        .boxed()
+    }
+}
+
+async fn write(
+    path: PathBuf,
+    run: RunId,
+    mut orders: UnboundedReceiver<Order>,
+    opened: watch::Sender<Option<Opened>>,
+    progress: watch::Sender<Written>,
+) {
     let journal = Journal::open(&path, Access::Write).await.map_err(Arc::new);
     let mut wrong = journal.clone().err();
     opened.send(Some(journal.clone())).ok();
@@ -92,6 +127,11 @@ async fn write(path: PathBuf, run: RunId, mut orders: UnboundedReceiver<Order>, 
             && !batch.is_empty()
         {
             wrong = journal.append(run, &batch).await.err().map(Arc::new);
+        }
+        let last = batch.last().map_or(0, |event: &Event| event.seq);
+        match &wrong {
+            Some(error) => _ = progress.send_replace(Err(Arc::clone(error))),
+            None => progress.send_modify(|written| *written = Ok(last.max(*written.as_ref().unwrap_or(&0)))),
         }
         batch.clear();
         for answer in answers {
