@@ -4,10 +4,11 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use clap::ArgMatches;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -16,19 +17,28 @@ use super::message::{self, Failure};
 use super::settings::{self, Globals};
 use super::signals::{Signals, exit_of};
 use crate::engine::{self, Crew, Planned, Stop};
+use crate::journal::{Access, Journal};
 use crate::model::event::{Event, EventKind, Mode};
-use crate::model::id::RunId;
+use crate::model::id::{ProcedureId, RunId};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::secret::Mask;
 use crate::procedure::diagnostic::suggestion;
 use crate::procedure::document::Procedure;
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
-use crate::report::{Format, Progress, Reporter, Style};
+use crate::report::{Format, Live, Progress, Reporter, Style};
 
+pub mod attach;
+mod lock;
 mod record;
+pub mod resume;
+mod terminal;
+pub mod times;
+mod words;
 
 use record::Scribe;
+use resume::Unfinished;
+use terminal::Terminal;
 
 /// What the options ask for.
 pub struct Request {
@@ -43,6 +53,13 @@ pub struct Request {
     mode: Mode,
     yes: bool,
     one_by_one: bool,
+    /// Goes on with a run: the one that is named, or the newest.
+    resume: Option<Option<String>>,
+    accept_change: bool,
+    /// Begins anew although a run waits.
+    anew: bool,
+    since: Option<String>,
+    occurred: Option<String>,
 }
 
 impl Request {
@@ -73,6 +90,11 @@ impl Request {
             mode: mode(matches),
             yes: flag(matches, "yes"),
             one_by_one: flag(matches, "step"),
+            resume: resumed(matches),
+            accept_change: flag(matches, "accept-change"),
+            anew: flag(matches, "new"),
+            since: text(matches, "since"),
+            occurred: text(matches, "occurred"),
         })
     }
 }
@@ -80,6 +102,17 @@ impl Request {
 /// Whether an option is given, where the command has it.
 fn flag(matches: &ArgMatches, name: &str) -> bool {
     matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false)
+}
+
+/// The value of an option, where the command has it.
+fn text(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.try_get_one::<String>(name).ok().flatten().cloned()
+}
+
+/// `--resume` names a run, or none.
+fn resumed(matches: &ArgMatches) -> Option<Option<String>> {
+    let given = matches.try_contains_id("resume").is_ok() && matches.contains_id("resume");
+    given.then(|| text(matches, "resume").filter(|run| !run.is_empty()))
 }
 
 /// `<group> check` has no other way than to look.
@@ -104,23 +137,67 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     Ok(done)
 }
 
-/// Runs `procedures`.
-pub fn run(procedures: Vec<Procedure>, mut request: Request, globals: &Globals, site: Site, library: &Library) -> Done {
+/// What a run with people needs before it begins.
+struct Preparation {
+    run: RunId,
+    terminal: Option<Arc<Terminal>>,
+    past: Vec<Event>,
+    accepted: Vec<(ProcedureId, String)>,
+    detected: Option<DateTime<Utc>>,
+    occurred: Option<DateTime<Utc>>,
+    locks: Option<lock::Locks>,
+}
+
+impl Preparation {
+    /// Of a run that only looks.
+    fn none() -> Self {
+        Self {
+            run: RunId(uuid::Uuid::now_v7()),
+            terminal: None,
+            past: Vec::new(),
+            accepted: Vec::new(),
+            detected: None,
+            occurred: None,
+            locks: None,
+        }
+    }
+}
+
+/// Runs `procedures`: those that were asked for, then those that they call.
+pub fn run(
+    procedures: Vec<Procedure>,
+    asked: &[ProcedureId],
+    mut request: Request,
+    globals: &Globals,
+    site: Site,
+    library: &Library,
+) -> Done {
     refuse_unknown_steps(&procedures, &request)?;
     // What only looks is a check, however it was asked for.
     if procedures.iter().flat_map(|procedure| &procedure.steps).all(|step| step.kind.looks()) {
         request.mode = Mode::Check;
     }
-    let planned: Vec<Planned> = procedures
-        .into_iter()
-        .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
-        .collect();
-    let listeners = Listeners::open(&request, globals, site.timezone)?;
     let journal = settings::journal_path(&site)?;
+    let style = globals.style(site.timezone);
+    let terminal = match request.mode {
+        Mode::Run => Terminal::open(&settings::operator(), site.timezone, style.colour, &journal).map(Arc::new),
+        Mode::Check | Mode::DryRun => None,
+    };
+    let listeners = Listeners::open(&request, globals, site.timezone)?;
     // A panic in a probe becomes that step's error; its text belongs into the report, not between the lines.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let supervised = supervise(planned, request, globals.typed.clone(), site, journal, listeners);
+    let supervised = async {
+        let prepared = match request.mode {
+            Mode::Run => prepare(&procedures, asked, &request, &site, &journal, terminal).await?,
+            Mode::Check | Mode::DryRun => Preparation::none(),
+        };
+        let planned: Vec<Planned> = procedures
+            .into_iter()
+            .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
+            .collect();
+        supervise(planned, request, globals.typed.clone(), site, journal, listeners, prepared).await
+    };
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| block_on(supervised)));
     std::panic::set_hook(usual);
     done.unwrap_or_else(|panic| {
@@ -128,6 +205,101 @@ pub fn run(procedures: Vec<Procedure>, mut request: Request, globals: &Globals, 
         let message = format!("opsctl broke down: {}", what.unwrap_or("no message"));
         Err(Failure::new(message, "this is a mistake in opsctl; please report it with this message"))
     })?
+}
+
+/// Takes the locks, finds the run that goes on, and asks since when the incident is known.
+async fn prepare(
+    procedures: &[Procedure],
+    asked: &[ProcedureId],
+    request: &Request,
+    site: &Site,
+    journal: &Path,
+    terminal: Option<Arc<Terminal>>,
+) -> Result<Preparation, Failure> {
+    let now = Utc::now();
+    let time = |given: &Option<String>, option: &str| match given {
+        None => Ok(None),
+        Some(text) => times::past(text, site.timezone, now)
+            .map(Some)
+            .map_err(|reason| Failure::new(format!("{option}: {reason}"), "")),
+    };
+    let mut prepared = Preparation {
+        detected: time(&request.since, "--since")?,
+        occurred: time(&request.occurred, "--occurred")?,
+        terminal,
+        ..Preparation::none()
+    };
+    let waiting = resume::unfinished(journal).await?;
+    let goes_on = match &request.resume {
+        Some(named) => {
+            let named = match named {
+                Some(named) => Some(Journal::open(journal, Access::Read).await?.find(named).await?),
+                None => None,
+            };
+            Some(resume::choose(waiting, named, procedures, asked, request.accept_change)?)
+        }
+        None => match waiting.into_iter().find(|run| run.asked().into_iter().eq(asked.iter())) {
+            None => None,
+            Some(run) => goes_on(run, procedures, request, site, journal, prepared.terminal.as_deref()).await?,
+        },
+    };
+    if let Some((run, accepted)) = goes_on {
+        (prepared.run, prepared.past, prepared.accepted) = (run.run, run.events, accepted);
+    }
+    let holder = lock::Holder {
+        run: prepared.run,
+        operator: settings::operator(),
+        host: settings::host(),
+        pid: std::process::id(),
+        since: now,
+    };
+    let own = procedures.iter().map(|procedure| procedure.id.to_string());
+    let keys: Vec<String> = own.chain(procedures.iter().flat_map(|procedure| procedure.lock.iter().cloned())).collect();
+    prepared.locks = Some(lock::take(&keys, &holder, journal, site.timezone)?);
+    let incident = procedures.iter().any(|procedure| procedure.report.is_some());
+    if let Some(terminal) = prepared.terminal.as_ref().filter(|_| incident && prepared.past.is_empty()) {
+        if prepared.detected.is_none() {
+            prepared.detected = terminal.detected().await;
+        }
+    }
+    Ok(prepared)
+}
+
+type GoesOn = Option<(Unfinished, Vec<(ProcedureId, String)>)>;
+
+/// What to do about a run of the same procedure that waits: nobody may forget it, and nobody may begin twice by mistake.
+async fn goes_on(
+    run: Unfinished,
+    procedures: &[Procedure],
+    request: &Request,
+    site: &Site,
+    journal: &Path,
+    terminal: Option<&Terminal>,
+) -> Result<GoesOn, Failure> {
+    let line = run.line(site.timezone);
+    let mut anew = request.anew;
+    if let Some(terminal) = terminal.filter(|_| !anew) {
+        message::warn(&format!("{line}\n"));
+        loop {
+            match terminal.line("resume it / new / quit> ").await.as_deref() {
+                Some("resume" | "r") => {
+                    let asked: Vec<ProcedureId> = run.asked().into_iter().cloned().collect();
+                    return resume::choose(vec![run], None, procedures, &asked, request.accept_change).map(Some);
+                }
+                Some("new" | "n") => {
+                    anew = true;
+                    break;
+                }
+                Some("quit" | "q") | None => return Err(Failure::new("nothing was run", "")),
+                Some(_) => {}
+            }
+        }
+    }
+    if !anew {
+        return Err(Failure::new(line, "go on with --resume, or begin anew with --new, which ends that run"));
+    }
+    resume::give_up(journal, &run, "given up: a new run was begun", &settings::operator()).await?;
+    Ok(None)
 }
 
 /// A selection that selects nothing must not look like a pass.
@@ -157,8 +329,13 @@ async fn supervise(
     site: Site,
     journal: PathBuf,
     mut listeners: Listeners,
+    prepared: Preparation,
 ) -> Done {
-    let run = RunId(uuid::Uuid::now_v7());
+    let run = prepared.run;
+    // The report is of the whole run, the part before included.
+    for event in &prepared.past {
+        listeners.recall(event)?;
+    }
     let scribe = Scribe::start(journal, run);
     let settings = engine::Settings {
         run,
@@ -177,13 +354,13 @@ async fn supervise(
         skip: request.skip,
         tags: request.tags,
         mode: request.mode,
-        crew: crew(&scribe),
+        crew: crew(&scribe, prepared.terminal),
         yes: request.yes,
         one_by_one: request.one_by_one,
-        detected: None,
-        occurred: None,
-        past: Vec::new(),
-        accepted: Vec::new(),
+        detected: prepared.detected,
+        occurred: prepared.occurred,
+        past: prepared.past,
+        accepted: prepared.accepted,
     };
     let stop = Stop::default();
     tokio::spawn(listen_for_signals(stop.clone()));
@@ -215,8 +392,12 @@ async fn supervise(
 }
 
 /// Who works on a run that does more than look.
-fn crew(scribe: &Scribe) -> Crew {
-    Crew { ledger: Arc::new(scribe.ledger()), ..Crew::nobody() }
+fn crew(scribe: &Scribe, terminal: Option<Arc<Terminal>>) -> Crew {
+    let mut crew = Crew { ledger: Arc::new(scribe.ledger()), ..Crew::nobody() };
+    if let Some(terminal) = terminal {
+        crew.people = terminal;
+    }
+    crew
 }
 
 /// Hands every event on, all but the last one, which is for the caller.
@@ -231,7 +412,10 @@ async fn relay(
             event = events.recv() => match event {
                 Some(event) if matches!(event.kind, EventKind::RunFinished { .. } | EventKind::Suspended { .. }) => return Ok(event),
                 Some(event) => {
-                    scribe.record(&event);
+                    // What another program wrote is in the journal already.
+                    if event.seq != engine::ON_RECORD {
+                        scribe.record(&event);
+                    }
                     listeners.hear(&event)?;
                 }
                 None => return Err(Failure::new("the engine ended without a result", "this is a mistake in opsctl; please report it")),
@@ -246,6 +430,9 @@ async fn listen_for_signals(stop: Stop) {
     let Ok(mut signals) = Signals::listen() else { return };
     stop.now(exit_of(signals.next().await));
     let second = exit_of(signals.next().await);
+    // What an action has started ends with it.
+    stop.kill();
+    tokio::time::sleep(Duration::from_millis(300)).await;
     #[expect(
         clippy::disallowed_methods,
         clippy::exit,
@@ -279,12 +466,23 @@ impl Listeners {
             files.push((path.clone(), format.reporter(Box::new(io::BufWriter::new(file)), style)));
         }
         Ok(Self {
-            progress: (io::stderr().is_terminal() && !request.quiet)
-                .then(|| Box::new(Progress::on_stderr()) as Box<dyn Reporter>),
+            progress: match request.mode {
+                _ if request.quiet || !io::stderr().is_terminal() => None,
+                Mode::Run => Some(Box::new(Live::on_stderr(style)) as Box<dyn Reporter>),
+                Mode::Check | Mode::DryRun => Some(Box::new(Progress::on_stderr())),
+            },
             main: format.reporter(Box::new(Stdout), style),
             quiet: request.quiet,
             files,
         })
+    }
+
+    /// What happened before a run went on: no news.
+    fn recall(&mut self, event: &Event) -> Result<(), Failure> {
+        for (_, reporter) in &mut self.files {
+            reporter.on_event(event).map_err(|error| cannot_report(&error))?;
+        }
+        self.main.on_event(event).map_err(|error| cannot_report(&error))
     }
 
     fn hear(&mut self, event: &Event) -> Result<(), Failure> {

@@ -22,9 +22,10 @@ pub fn run(group: &str, matches: &ArgMatches, globals: &Globals, site: Site, lib
         return Ok(Exit::Ok);
     };
     let chosen: Vec<&ProcedureId> = ids.iter().copied().filter(|id| name == "check" || id.name() == name).collect();
+    let asked: Vec<ProcedureId> = chosen.iter().copied().cloned().collect();
     let procedures = library.load_with_called(chosen, &site)?;
     let request = Request::from_matches(matches)?;
-    check::run(procedures, request, globals, site, library)
+    check::run(procedures, &asked, request, globals, site, library)
 }
 
 /// What is in the group: last outcome and title.

@@ -11,6 +11,7 @@ mod message;
 mod settings;
 mod shell;
 mod signals;
+mod tasks;
 mod tree;
 
 use std::ffi::OsString;
@@ -87,6 +88,7 @@ fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
         Some(("journal", matches)) => history::journal(matches, globals),
         Some(("drill", matches)) => drill::run(matches, globals),
         Some(("init", matches)) => init::run(matches),
+        Some(("tasks", matches)) => tasks::run(matches, globals),
         _ => Ok(Exit::CouldNotTell),
     }
 }

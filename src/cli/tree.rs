@@ -10,8 +10,20 @@ use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 
 /// The commands that no group may be named after.
-const BUILTIN: &[&str] =
-    &["lint", "explain", "schema", "history", "show", "journal", "init", "drill", "completions", "man", "help"];
+const BUILTIN: &[&str] = &[
+    "lint",
+    "explain",
+    "schema",
+    "history",
+    "show",
+    "tasks",
+    "journal",
+    "init",
+    "drill",
+    "completions",
+    "man",
+    "help",
+];
 
 pub fn is_builtin(name: &str) -> bool {
     BUILTIN.contains(&name) && name != "help"
@@ -111,6 +123,25 @@ fn builtins() -> Vec<Command> {
             Arg::new("run").value_name("RUN").required(true).help("The beginning of a run's id, or `last`"),
             format_arg(FORMATS),
         ]),
+        Command::new("tasks").about("Show what waits for a person, and answer it").subcommand(
+            Command::new("done").about("Answer what waits").args([
+                Arg::new("id").value_name("ID").required(true).help("As `opsctl tasks` shows it"),
+                Arg::new("not-done")
+                    .long("not-done")
+                    .action(ArgAction::SetTrue)
+                    .help("It was not done, or does not hold"),
+                Arg::new("not-applicable").long("not-applicable").action(ArgAction::SetTrue).help("It does not apply"),
+                Arg::new("choose").long("choose").value_name("NAME").help("Of a decision: the choice"),
+                Arg::new("target").long("target").value_name("TARGET").help("Of a destructive action: what it changes"),
+                Arg::new("no").long("no").action(ArgAction::SetTrue).help("Refuse"),
+                Arg::new("note").long("note").value_name("TEXT").help("A note with the answer"),
+                Arg::new("file")
+                    .long("file")
+                    .value_name("FILE")
+                    .action(ArgAction::Append)
+                    .help("Attach a file; repeatable"),
+            ]),
+        ),
         Command::new("journal")
             .about("Verify the record of all runs, or make its lists anew")
             .subcommand_required(true)
@@ -190,6 +221,19 @@ fn act_args() -> Vec<Arg> {
         flag("dry-run", "Look, and show exactly what would be done").conflicts_with("check"),
         flag("step", "Stop before each step"),
         flag("yes", "Act without asking; destructive actions only where the procedure allows it"),
+        Arg::new("resume")
+            .long("resume")
+            .value_name("RUN")
+            .num_args(0..=1)
+            .default_missing_value("")
+            .help("Go on with the run that waits, or with this one"),
+        flag("accept-change", "With --resume, although the procedure's file has changed since"),
+        flag("new", "Begin anew although a run waits, and end that one").conflicts_with("resume"),
+        Arg::new("since")
+            .long("since")
+            .value_name("TIME")
+            .help("When it was detected: the budget counts from there; 02:40, or 2026-11-21 02:40"),
+        Arg::new("occurred").long("occurred").value_name("TIME").help("When it occurred, if that is known"),
     ]
 }
 

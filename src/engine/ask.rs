@@ -148,6 +148,19 @@ impl Run {
         }
     }
 
+    /// Looks again at what was wrong: a person who has done something wants to see whether it helped.
+    async fn look_at_findings(&mut self, procedure: usize, recorder: &mut Recorder) {
+        for position in 0..self.results[procedure].len() {
+            let place = (procedure, position);
+            let wrong = self.results[procedure][position]
+                .as_ref()
+                .is_some_and(|result| matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned));
+            if wrong && self.step(place).kind == StepKind::Probe && self.step(place).for_each.is_none() {
+                self.look_again(place, recorder).await;
+            }
+        }
+    }
+
     /// The answer to a question: one that was given already, or that somebody gives now. Without one the question stays as
     /// a task.
     pub async fn ask(
@@ -157,9 +170,19 @@ impl Run {
         notes: &[String],
         recorder: &mut Recorder,
     ) -> Result<Answer, NoAnswer> {
-        if let Some(answer) = self.answered(place, &question) {
-            return Ok(answer);
+        match self.answered(place, &question) {
+            Some(answer) => Ok(answer),
+            None => self.ask_anew(place, question, notes, recorder).await,
         }
+    }
+
+    async fn ask_anew(
+        &mut self,
+        place: Place,
+        question: Question,
+        notes: &[String],
+        recorder: &mut Recorder,
+    ) -> Result<Answer, NoAnswer> {
         self.note(EventKind::Asked(Box::new(question.clone())), recorder);
         self.settings.crew.ledger.written(recorder.seq()).await.ok();
         loop {
@@ -208,7 +231,7 @@ impl Run {
     /// An answer that was given before the program ended, if it is about the same.
     fn answered(&self, place: Place, question: &Question) -> Option<Answer> {
         // Whether to try again, or what had happened, is asked anew each time.
-        if matches!(question.ask, Ask::Failure | Ask::Settle) {
+        if matches!(question.ask, Ask::Failure | Ask::Settle | Ask::Interrupted) {
             return None;
         }
         let procedure = self.record.procedures.get(&self.planned[place.0].procedure.id)?;
@@ -239,7 +262,11 @@ impl Run {
                 };
                 let mut question = self.question(place, name.as_deref(), Ask::Manual, &text);
                 question.note_required = manual.note_required;
-                let answer = self.ask(place, question, &[], recorder).await?;
+                let mut answer = self.ask(place, question.clone(), &[], recorder).await?;
+                while answer.reply == Reply::Retry {
+                    self.look_at_findings(place.0, recorder).await;
+                    answer = self.ask_anew(place, question.clone(), &[], recorder).await?;
+                }
                 let outcome = match answer.reply {
                     Reply::Done | Reply::Yes => Outcome::Passed,
                     Reply::NotApplicable | Reply::Skip => Outcome::Skipped,
@@ -375,6 +402,30 @@ impl Run {
             }
         }
         Ok(whole)
+    }
+
+    /// After an interrupt, when something was changed: whether the run goes on later. Otherwise it is rolled back or left,
+    /// and ends.
+    pub async fn after_interrupt(&mut self, recorder: &mut Recorder) -> bool {
+        let people = Arc::clone(&self.settings.crew.people);
+        let Some((place, _)) = self.to_undo().into_iter().next().filter(|_| people.present()) else { return true };
+        let text = "interrupted after something was changed: go on later, take back what was done, or leave it?";
+        let mut question = self.question(place, None, Ask::Interrupted, text);
+        let done = self.to_undo().into_iter().map(|(place, _)| self.step(place).title.clone());
+        question.does = done.collect();
+        let briefing = self.briefing(place, &[]);
+        let reply = match people.ask(&question, &briefing).await {
+            Reaction::Answered(answer) => answer.reply,
+            Reaction::Elsewhere(_) | Reaction::Noted(_) | Reaction::Later => return true,
+        };
+        match reply {
+            Reply::RollBack => {
+                self.roll_back(place.0, "interrupted by the operator", recorder).await;
+                self.halted = Some("the run was interrupted and rolled back".to_owned());
+            }
+            _ => self.halted = Some("the run was interrupted and left as it was".to_owned()),
+        }
+        false
     }
 
     /// What a run that only looks says of a step that does something.

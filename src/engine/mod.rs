@@ -36,6 +36,7 @@ use crate::procedure::document::{Procedure, Work};
 use crate::procedure::site::Waiver;
 use crate::procedure::template::Vars;
 
+pub use recorder::ON_RECORD;
 use recorder::Recorder;
 use run::Run;
 
@@ -290,7 +291,11 @@ pub async fn run(planned: Vec<Planned>, settings: Settings, events: UnboundedSen
     let mut run = Run::new(planned, settings, stop, record);
     run.open_incident(&mut recorder);
     run.skip_filtered(&mut recorder);
-    if let Some(reason) = run.execute(&mut recorder).await {
+    let mut suspended = run.execute(&mut recorder).await;
+    if suspended.is_some() && run.interrupted.is_some() && !run.after_interrupt(&mut recorder).await {
+        suspended = run.execute(&mut recorder).await;
+    }
+    if let Some(reason) = suspended {
         let outcome = run.outcome();
         let exit = run.interrupted.unwrap_or_else(|| Exit::of(outcome, None).at_least(Exit::Warned));
         recorder.record(EventKind::Suspended { reason });

@@ -44,7 +44,7 @@ impl Run {
     }
 
     /// What was completed and not taken back yet, the newest first.
-    fn to_undo(&self) -> Vec<(super::Place, Option<String>)> {
+    pub fn to_undo(&self) -> Vec<(super::Place, Option<String>)> {
         let mut completed = Vec::new();
         for (index, planned) in self.planned.iter().enumerate() {
             let Some(record) = self.record.procedures.get(&planned.procedure.id) else { continue };

@@ -167,6 +167,9 @@ impl Run {
                 }
             }
         }
+        if self.settings.mode == Mode::Run && self.interrupted.is_some() && self.halted.is_none() {
+            return Some(self.why_suspended());
+        }
         self.finish_empty(recorder);
         None
     }
@@ -199,6 +202,10 @@ impl Run {
         running: &mut JoinSet<(Place, StepResult)>,
         recorder: &mut Recorder,
     ) -> Option<Place> {
+        // What people are led through waits for them; what only looks is over.
+        if self.settings.mode == Mode::Run && self.stop.token.is_cancelled() && self.halted.is_none() {
+            return None;
+        }
         loop {
             let ready: Vec<Place> = self.waiting.iter().copied().filter(|&place| self.is_ready(place)).collect();
             let mut skipped_some = false;

@@ -6,6 +6,7 @@
 mod human;
 mod json;
 mod line;
+mod live;
 mod page;
 mod progress;
 
@@ -17,6 +18,7 @@ use chrono_tz::Tz;
 use crate::model::event::Event;
 use crate::model::record::{Record, StepRecord};
 
+pub use live::Live;
 pub use progress::Progress;
 
 /// Listens to a run.

@@ -51,6 +51,8 @@ pub enum Ask {
     Failure,
     /// The program was killed while an action ran, and looking does not tell: had it been done?
     Settle,
+    /// The run was interrupted after something was changed: go on later, take it back, or leave it.
+    Interrupted,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,0 +1,163 @@
+//! `tasks`: what waits for people, and their answers.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use chrono::Utc;
+use clap::ArgMatches;
+
+use super::Done;
+use super::check::{attach, block_on, resume};
+use super::message::{self, Failure};
+use super::settings::{self, Globals};
+use crate::journal::{Access, Journal};
+use crate::model::event::people::{Answer, Ask, Attachment, Question, Reply};
+use crate::model::event::{Event, EventKind};
+use crate::model::outcome::Exit;
+use crate::procedure::diagnostic::suggestion;
+
+use resume::Unfinished;
+
+pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
+    let (path, zone) = settings::journal_of(globals)?;
+    let runs = block_on(resume::unfinished(&path))??;
+    match matches.subcommand() {
+        Some(("done", matches)) => done(matches, &runs, &path),
+        _ => {
+            message::print(&list(&runs, zone));
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// The questions that wait, with what names them: `01a1fe4e-e757.severity`, `...works.login`.
+fn open(run: &Unfinished) -> Vec<(String, &Question)> {
+    let steps = run.record.procedures.values().flat_map(|procedure| procedure.steps.values());
+    let named = steps.flat_map(|step| &step.open).map(|question| {
+        let item = question.item.as_ref().map_or(String::new(), |item| format!(".{}", item.replace(' ', "-")));
+        (format!("{}.{}{item}", run.run.short(), question.step), question)
+    });
+    named.collect()
+}
+
+fn list(runs: &[Unfinished], zone: chrono_tz::Tz) -> String {
+    if runs.is_empty() {
+        return "nothing waits for a person\n".to_owned();
+    }
+    let mut text = String::new();
+    for run in runs {
+        writeln!(text, "{}", run.line(zone)).ok();
+        for (id, question) in open(run) {
+            writeln!(text, "  {id}  {}", question.text).ok();
+            for line in &question.does {
+                writeln!(text, "      would run  {line}").ok();
+            }
+            for (name, means) in &question.choices {
+                writeln!(text, "      {name:<12} {means}").ok();
+            }
+            writeln!(text, "      {}", how(question, &id)).ok();
+        }
+        let command = run.record.start.as_ref().map_or("", |start| start.command.as_str());
+        let bare: Vec<&str> = command.split_whitespace().filter(|word| !word.starts_with("--resume")).collect();
+        writeln!(text, "  go on with `opsctl {} --resume`\n", bare.join(" ")).ok();
+    }
+    text
+}
+
+/// The command that answers.
+fn how(question: &Question, id: &str) -> String {
+    match (question.ask, &question.type_to_agree) {
+        (Ask::Manual, _) => format!("opsctl tasks done {id} [--not-done | --not-applicable] [--note TEXT]"),
+        (Ask::Decision, _) => format!("opsctl tasks done {id} --choose NAME"),
+        (Ask::Approval, _) => format!("opsctl tasks done {id} [--no --note WHY]   as another person than the operator"),
+        (Ask::Confirm, Some(target)) => format!("opsctl tasks done {id} --target {target}   or --no"),
+        (Ask::Confirm | Ask::Settle, _) => format!("opsctl tasks done {id} [--no]"),
+        (Ask::Failure | Ask::Interrupted, _) => "go on at a terminal".to_owned(),
+    }
+}
+
+fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path) -> Done {
+    let Some(given) = matches.get_one::<String>("id") else { return Ok(Exit::CouldNotTell) };
+    let all: Vec<(&Unfinished, String, &Question)> =
+        runs.iter().flat_map(|run| open(run).into_iter().map(move |(id, question)| (run, id, question))).collect();
+    let found = all.iter().find(|(_, id, _)| id == given);
+    // Without the run, if that is clear.
+    let short: Vec<_> =
+        all.iter().filter(|(_, id, _)| id.split_once('.').is_some_and(|(_, rest)| rest == given)).collect();
+    let Some((run, id, question)) = found.or(if let [one] = short.as_slice() { Some(*one) } else { None }) else {
+        let ids = all.iter().map(|(_, id, _)| id.as_str());
+        let help = if all.is_empty() { "nothing waits".to_owned() } else { suggestion(given, ids, "there are") };
+        return Err(Failure::new(format!("there is no task `{given}`"), help));
+    };
+    let reply = reply(matches, question)?;
+    let note = matches.get_one::<String>("note").cloned();
+    let is_empty = note.as_deref().is_none_or(|note| note.trim().is_empty());
+    if question.note_required && is_empty {
+        return Err(Failure::new(format!("{id} needs a note"), "add --note TEXT"));
+    }
+    let by = settings::operator();
+    let start = run.record.start.as_ref();
+    if question.ask == Ask::Approval && start.is_some_and(|start| start.operator == by) {
+        let message = format!("{by} runs this procedure; another person has to agree");
+        return Err(Failure::new(message, "they type this under their own login"));
+    }
+    let files = matches.get_many::<String>("file").into_iter().flatten();
+    let attachments: Result<Vec<Attachment>, Failure> = files
+        .map(|file| attach::keep(Path::new(file), journal).map_err(|error| Failure::new(error.0, "check the path")))
+        .collect();
+    let answer = Answer {
+        procedure: question.procedure.clone(),
+        step: question.step.clone(),
+        item: question.item.clone(),
+        reply,
+        note,
+        attachments: attachments?,
+        by: by.clone(),
+        verified: true,
+        hash: question.hash.clone(),
+    };
+    let last = run.events.last().map_or(0, |event| event.seq);
+    let at = Utc::now();
+    let elapsed = run.record.started.and_then(|started| (at - started).to_std().ok()).unwrap_or_default();
+    let event = Event { seq: last + 1, at, elapsed, kind: EventKind::Answered(Box::new(answer)) };
+    block_on(async { Journal::open(journal, Access::Write).await?.append(run.run, &[event]).await })??;
+    let left = all.iter().filter(|(other, ..)| other.run == run.run).count() - 1;
+    let command = start.map_or("", |start| start.command.as_str());
+    let next = match left {
+        0 => format!("go on with `opsctl {command} --resume`"),
+        left => format!("{left} more wait in this run"),
+    };
+    message::print(&format!("{id}: recorded, by {by}; {next}\n"));
+    Ok(Exit::Ok)
+}
+
+fn reply(matches: &ArgMatches, question: &Question) -> Result<Reply, Failure> {
+    let no = matches.get_flag("no");
+    let chosen = matches.get_one::<String>("choose");
+    let target = matches.get_one::<String>("target");
+    let wrong = |message: &str, help: String| Err(Failure::new(message, help));
+    match question.ask {
+        Ask::Manual if matches.get_flag("not-done") || no => Ok(Reply::NotDone),
+        Ask::Manual if matches.get_flag("not-applicable") => Ok(Reply::NotApplicable),
+        Ask::Manual => Ok(Reply::Done),
+        Ask::Decision => match chosen {
+            Some(name) if question.choices.contains_key(name) => Ok(Reply::Chosen(name.clone())),
+            Some(name) => {
+                let help = suggestion(name, question.choices.keys().map(String::as_str), "the choices are");
+                wrong(&format!("`{name}` is none of the choices"), help)
+            }
+            None => {
+                let names: Vec<&str> = question.choices.keys().map(String::as_str).collect();
+                wrong("this is a decision", format!("add --choose with one of {}", names.join(", ")))
+            }
+        },
+        Ask::Confirm if !no => match &question.type_to_agree {
+            Some(wanted) if target != Some(wanted) => {
+                wrong("this is destructive", format!("add --target {wanted} to agree that it is done, or --no"))
+            }
+            _ => Ok(Reply::Yes),
+        },
+        Ask::Approval | Ask::Confirm | Ask::Settle => Ok(if no { Reply::No } else { Reply::Yes }),
+        Ask::Failure | Ask::Interrupted => wrong("this is asked at a terminal", "go on with --resume".to_owned()),
+    }
+}
