@@ -51,7 +51,7 @@ error: a procedure has no key `step`
 2 | step: []
   | ^^^^ unknown key
   |
-  = help: did you mean `steps`? the keys are title, original_title, purpose, owner, schedule, budget, escalate, steps, criteria
+  = help: did you mean `steps`? the keys are title, original_title, purpose, owner, schedule, budget, escalate, report, symptoms, lock, unattended, steps, criteria
 ",
     );
 }

@@ -134,28 +134,6 @@ error: step `home` has `probe` and `gather`
 }
 
 #[test]
-fn a_step_that_does_something_is_refused_plainly() {
-    let said = complaints(&of_step(
-        r"
-id: restart
-action: { service: { name: apache2, state: restarted } }
-",
-    ));
-    assert_says(
-        &said,
-        r"
-error: steps that do something (`action`) cannot be run by this version of opsctl
- --> pack/daily/check.yaml:4:5
-  |
-4 |     action: { service: { name: apache2, state: restarted } }
-  |     ^^^^^^
-  |
-  = help: this version looks only: `probe` and `gather`
-",
-    );
-}
-
-#[test]
 fn a_procedure_without_steps_is_refused() {
     let said = complaints(
         r"title: Check
@@ -263,7 +241,7 @@ steps:
   - id: home
     probe: { memory: {} }
   - id: restart
-    action: { service: {} }
+    manual: [look]
   - id: last
     needs: [home, restart]
     when: steps.restart is passed
@@ -284,13 +262,11 @@ error: step `home` expects nothing
   |
   = help: add `expect: { ... }`, or make it a `gather`; it reports <facts of memory>
 
-error: steps that do something (`action`) cannot be run by this version of opsctl
- --> pack/daily/check.yaml:6:5
+error: `manual` is a text, not a list
+ --> pack/daily/check.yaml:6:13
   |
-6 |     action: { service: {} }
-  |     ^^^^^^
-  |
-  = help: this version looks only: `probe` and `gather`
+6 |     manual: [look]
+  |             ^^^^^^
 ",
     );
 }
