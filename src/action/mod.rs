@@ -15,6 +15,7 @@ use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
 pub mod command;
+pub mod git;
 pub mod http;
 mod run;
 mod shown;
@@ -63,7 +64,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {
