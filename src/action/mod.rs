@@ -14,6 +14,12 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+pub mod command;
+pub mod git;
+pub mod http;
+mod run;
+mod shown;
+
 /// Changes one kind of thing.
 pub trait Action: Send + Sync {
     /// What is changed: what an operator types to agree to something destructive. Short, and free of secrets.
@@ -58,7 +64,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

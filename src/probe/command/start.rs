@@ -58,7 +58,7 @@ fn explain(error: &io::Error, program: &str, folder: Option<&Path>, user: Option
 }
 
 /// Where the system looks for `program`: beside `folder` if it has a slash, else on the PATH.
-fn place_of(program: &str, folder: Option<&Path>) -> Option<PathBuf> {
+pub fn place_of(program: &str, folder: Option<&Path>) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let candidates: Vec<PathBuf> = if program.contains('/') {
         vec![folder.unwrap_or(Path::new("/")).join(program)]
