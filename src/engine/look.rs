@@ -15,7 +15,7 @@ use crate::model::event::{EventKind, StepResult, SubjectResult};
 use crate::model::fact::{ANSWERS, Observation, Subject};
 use crate::model::outcome::{Outcome, Skip};
 use crate::model::value::Value;
-use crate::probe::{Context, Database, Kind, Probe, ProbeError};
+use crate::probe::{Context, Database, Kind, ManagedService, Probe, ProbeError};
 use crate::procedure::diagnostic::Diagnostics;
 use crate::procedure::document::{self, Procedure, RetryOn, Step};
 use crate::procedure::inputs::Surroundings;
@@ -25,6 +25,7 @@ pub struct Looker {
     pub now: DateTime<Utc>,
     stop: CancellationToken,
     databases: Arc<indexmap::IndexMap<String, Database>>,
+    services: Arc<indexmap::IndexMap<String, ManagedService>>,
     names: Vec<String>,
 }
 
@@ -37,6 +38,7 @@ impl Looker {
             now: Utc::now(),
             stop,
             databases: Arc::new(settings.databases.clone()),
+            services: Arc::new(settings.services.clone()),
             names: settings.databases.keys().cloned().collect(),
         }
     }
@@ -174,6 +176,7 @@ impl Task {
             cancel,
             asked: self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect(),
             databases: Arc::clone(&self.looker.databases),
+            services: Arc::clone(&self.looker.services),
             mask: self.settings.mask.clone(),
             folder: self.settings.folder.clone(),
         }

@@ -23,7 +23,7 @@ use crate::model::expectation::Reading;
 use crate::model::id::{ProcedureId, RunId, StepId};
 use crate::model::outcome::{Exit, Outcome, Skip};
 use crate::model::secret::Mask;
-use crate::probe::Database;
+use crate::probe::{Database, ManagedService};
 use crate::procedure::document::{Procedure, Step};
 use crate::procedure::site::Waiver;
 use crate::procedure::template::{Vars, context_of};
@@ -60,6 +60,7 @@ pub struct Settings {
     pub operator: String,
     pub timezone: chrono_tz::Tz,
     pub databases: IndexMap<String, Database>,
+    pub services: IndexMap<String, ManagedService>,
     pub folder: PathBuf,
     pub waivers: Vec<Waiver>,
     pub mask: Mask,
