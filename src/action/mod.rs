@@ -14,6 +14,10 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+mod run;
+pub mod service;
+mod shown;
+
 /// Changes one kind of thing.
 pub trait Action: Send + Sync {
     /// What is changed: what an operator types to agree to something destructive. Short, and free of secrets.
@@ -58,7 +62,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[];
+pub const KINDS: &[&Kind] = &[&service::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -14,10 +14,10 @@ use crate::model::secret::MaybeSecret;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 
-mod child;
+pub(crate) mod child;
 mod json;
 mod plugin;
-mod start;
+pub(crate) mod start;
 
 use child::{End, Stream};
 
@@ -141,7 +141,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
 }
 
 /// One line of at most `most` characters.
-fn shortened(text: &str, most: usize) -> String {
+pub(crate) fn shortened(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(most) {
         Some((at, _)) => format!("{}...", &line[..at]),
@@ -264,7 +264,7 @@ fn status_facts(subject: &mut Subject, status: ExitStatus) {
 }
 
 /// The end of what was printed, if it has at least `least` lines: one line is seen in its fact.
-fn evidence(title: &str, stream: &Stream, least: usize) -> Option<Evidence> {
+pub(crate) fn evidence(title: &str, stream: &Stream, least: usize) -> Option<Evidence> {
     let text = stream.text();
     let lines: Vec<&str> = text.trim_end().lines().collect();
     if lines.len() < least {

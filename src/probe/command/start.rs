@@ -27,7 +27,8 @@ pub fn start(mut command: Command, program: &str, user: Option<&str>) -> Result<
     command.spawn().map(Running::new).map_err(|error| explain(&error, program, folder.as_deref(), user))
 }
 
-fn explain(error: &io::Error, program: &str, folder: Option<&Path>, user: Option<&str>) -> ProbeError {
+/// Why the program could not be started.
+pub fn explain(error: &io::Error, program: &str, folder: Option<&Path>, user: Option<&str>) -> ProbeError {
     let who = user.map(|user| format!(" as user {user}")).unwrap_or_default();
     if error.raw_os_error() == NOT_PERMITTED {
         return ProbeError::new("permission", format!("no permission to run `{program}`{who}"))
@@ -58,7 +59,7 @@ fn explain(error: &io::Error, program: &str, folder: Option<&Path>, user: Option
 }
 
 /// Where the system looks for `program`: beside `folder` if it has a slash, else on the PATH.
-fn place_of(program: &str, folder: Option<&Path>) -> Option<PathBuf> {
+pub fn place_of(program: &str, folder: Option<&Path>) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let candidates: Vec<PathBuf> = if program.contains('/') {
         vec![folder.unwrap_or(Path::new("/")).join(program)]
