@@ -14,6 +14,8 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+pub mod command;
+pub mod http;
 mod run;
 pub mod service;
 mod shown;
@@ -62,7 +64,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&service::KIND];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &service::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

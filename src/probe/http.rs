@@ -9,12 +9,12 @@ use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{FactSpec, FactType, Observation};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 
-mod answer;
-mod exchange;
+pub(crate) mod answer;
+pub(crate) mod exchange;
 mod look;
-mod request;
-mod tls;
-mod trouble;
+pub(crate) mod request;
+pub(crate) mod tls;
+pub(crate) mod trouble;
 
 use exchange::Family;
 use look::Look;
@@ -23,7 +23,7 @@ use tls::Strictness;
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-const BASIC: &[InputSpec] = &[
+pub(crate) const BASIC: &[InputSpec] = &[
     InputSpec { name: "user", ty: InputType::Text, need: Need::Required, about: "the user's name" },
     InputSpec {
         name: "password",

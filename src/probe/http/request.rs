@@ -69,6 +69,22 @@ impl Draft {
         Ok(Self { url, method, headers, body, login })
     }
 
+    /// What is sent, one thing a line; a secret is named by the place that it comes from. The body stands last.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{} {}", self.method, self.url)];
+        lines.extend(self.headers.iter().map(|(name, value)| match value {
+            MaybeSecret::Plain(text) => format!("  {name}: {text}"),
+            MaybeSecret::Secret(secret) => format!("  {name} from {secret}"),
+        }));
+        lines.extend(self.login.iter().map(|login| match login {
+            Login::Basic { user, password } => format!("  logged in as {user} with the password from {password}"),
+            Login::Bearer(token) => format!("  logged in with the token from {token}"),
+        }));
+        let body = self.body.as_deref().map(String::from_utf8_lossy);
+        lines.extend(body.iter().flat_map(|body| body.lines()).map(|line| format!("  | {line}")));
+        lines
+    }
+
     pub async fn resolve(&self, cx: &Context) -> Result<Request, ProbeError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
