@@ -117,6 +117,9 @@ impl Manager {
     /// Asks for a job: `StartUnit`, `StopUnit`, `RestartUnit` or `ReloadUnit`.
     pub async fn job(&self, method: &str, name: &str) -> Result<Job, zbus::Error> {
         self.call(PATH, MANAGER, "Subscribe", &()).await?;
+        // So that what is known of it is not forgotten as soon as it is inactive. Without the right to do this, there
+        // is none to the job.
+        self.call(PATH, MANAGER, "RefUnit", &(name,)).await?;
         let rule = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(SYSTEMD)

@@ -1,5 +1,6 @@
 //! A unit of systemd: what would be done to it, and doing that.
 
+use chrono::Utc;
 use tokio::time::Instant;
 
 use self::job::{bounded, midway};
@@ -51,7 +52,7 @@ pub async fn perform(name: &str, wanted: Wanted, plan: &Plan, cx: &Context) -> R
         Ok::<_, ActionError>((manager, unit))
     });
     let (manager, before) = looked.await??;
-    let begun = Instant::now();
+    let (begun, since) = (Instant::now(), Utc::now());
     let mut evidence = Vec::new();
     match wanted {
         _ if plan.settled => {}
@@ -64,7 +65,9 @@ pub async fn perform(name: &str, wanted: Wanted, plan: &Plan, cx: &Context) -> R
     }
     let took = begun.elapsed();
     let after = match wanted {
-        Wanted::Started | Wanted::Restarted if !plan.settled => job::stays_up(&manager, &before.name, cx).await?,
+        Wanted::Started | Wanted::Restarted if !plan.settled => {
+            job::stays_up(&manager, &before.name, since, cx).await?
+        }
         _ => manager.unit(&before.name).await.map_err(midway)?,
     };
     let mut subject = Subject::new(&before.name)

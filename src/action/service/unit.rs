@@ -96,7 +96,8 @@ impl Unit {
             enabled: unit.text("UnitFileState"),
             file_changed: unit.is("NeedDaemonReload"),
             can: Can { start: unit.is("CanStart"), stop: unit.is("CanStop"), reload: unit.is("CanReload") },
-            condition: unit.get("ConditionResult").unwrap_or(true),
+            // A unit that was never started, or was forgotten since, has not looked at its conditions.
+            condition: unit.get("ConditionResult").unwrap_or(true) || unit.get("ConditionTimestamp") == Some(0_u64),
             invocation: Uuid::from_slice(&invocation).map(|id| id.simple().to_string()).unwrap_or_default(),
             triggered_by: unit.texts("TriggeredBy"),
             together: TOGETHER.iter().flat_map(|name| unit.texts(name)).collect(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -22,7 +23,10 @@ const STAYS_UP: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many of the journal's last lines a failure repeats.
-const JOURNAL_LINES: usize = 5;
+const JOURNAL_LINES: usize = 8;
+
+/// The time limit of a look into the journal.
+const JOURNAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// Starts the job and waits for its end.
 pub async fn job(
@@ -32,6 +36,7 @@ pub async fn job(
     limit: Instant,
     cx: &Context,
 ) -> Result<(), ActionError> {
+    let since = Utc::now();
     let method = match wanted {
         Wanted::Started => "StartUnit",
         Wanted::Stopped => "StopUnit",
@@ -46,18 +51,18 @@ pub async fn job(
         "done" => Ok(()),
         result => {
             let now = manager.unit(name).await.map_err(midway)?;
-            Err(failed(&format!("{what} failed ({result})"), &now, cx).await)
+            Err(failed(&format!("{what} failed ({result})"), &now, since, cx).await)
         }
     }
 }
 
 /// Watches a service that was just started. What tells that it is ready, or is to end, needs no watching.
-pub async fn stays_up(manager: &Manager, name: &str, cx: &Context) -> Result<Unit, ActionError> {
+pub async fn stays_up(manager: &Manager, name: &str, since: DateTime<Utc>, cx: &Context) -> Result<Unit, ActionError> {
     let begun = Instant::now();
     loop {
         let unit = manager.unit(name).await.map_err(midway)?;
         if (!unit.is_up() && !unit.ends_by_itself()) || unit.is_crash_looping() || !unit.condition {
-            return Err(failed(&format!("{name} was started and does not run"), &unit, cx).await);
+            return Err(failed(&format!("{name} was started and does not run"), &unit, since, cx).await);
         }
         if !unit.starts_unseen() || begun.elapsed() >= STAYS_UP {
             return Ok(unit);
@@ -103,9 +108,9 @@ pub async fn link(
 }
 
 /// A failure, with what the unit and the journal say about it.
-async fn failed(what: &str, unit: &Unit, cx: &Context) -> ActionError {
+async fn failed(what: &str, unit: &Unit, since: DateTime<Utc>, cx: &Context) -> ActionError {
     let name = &unit.name;
-    let lines = journal(unit, cx).await;
+    let lines = journal(unit, since, cx).await;
     let said = if lines.is_empty() {
         "the journal says nothing about it".to_owned()
     } else {
@@ -117,26 +122,25 @@ async fn failed(what: &str, unit: &Unit, cx: &Context) -> ActionError {
     ))
 }
 
-/// The last lines of the journal about the newest start of the unit.
-async fn journal(unit: &Unit, cx: &Context) -> Vec<String> {
-    let mut command = Command::new("journalctl");
-    command.args([
-        "--quiet",
-        "--no-pager",
-        "--output=cat",
-        "--lines",
-        &JOURNAL_LINES.to_string(),
-        "--unit",
-        &unit.name,
-    ]);
-    if !unit.invocation.is_empty() {
-        command.arg(format!("_SYSTEMD_INVOCATION_ID={}", unit.invocation)).arg("+");
-        command.arg(format!("INVOCATION_ID={}", unit.invocation));
-    }
-    let job = Job { command, program: "journalctl", user: None, shown: "journalctl", output_limit: 64 * 1024 };
-    let done = job.run(Instant::now() + Duration::from_secs(5), &cx.look).await;
-    let text = done.map(|done| done.stdout.text().into_owned()).unwrap_or_default();
+/// The last lines of the journal about the unit since then.
+async fn journal(unit: &Unit, since: DateTime<Utc>, cx: &Context) -> Vec<String> {
+    // What was printed a moment ago may still be on its way. Only root may ask for it.
+    journalctl(&["--sync"], cx).await;
+    // Not by the start's id: journald does not know it any more when a process has ended at once.
+    let (lines, since) = (JOURNAL_LINES.to_string(), format!("@{}", since.timestamp()));
+    let arguments =
+        ["--quiet", "--no-pager", "--output=cat", "--lines", &lines, "--since", &since, "--unit", &unit.name];
+    let text = journalctl(&arguments, cx).await;
     text.lines().filter(|line| !line.trim().is_empty()).map(|line| shortened(line, 200)).collect()
+}
+
+/// What it prints; nothing when it cannot.
+async fn journalctl(arguments: &[&str], cx: &Context) -> String {
+    let mut command = Command::new("journalctl");
+    command.args(arguments);
+    let job = Job { command, program: "journalctl", user: None, shown: "journalctl", output_limit: 64 * 1024 };
+    let done = job.run(Instant::now() + JOURNAL_LIMIT, &cx.look).await;
+    done.map(|done| done.stdout.text().into_owned()).unwrap_or_default()
 }
 
 /// What could not be asked for has not begun; without an answer it may have.
