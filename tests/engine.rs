@@ -104,6 +104,7 @@ impl Run {
             operator: "tester".to_owned(),
             timezone: site.timezone,
             databases: site.databases,
+            services: site.services,
             folder: site.folder,
             waivers: site.waivers,
             mask: Mask::default(),

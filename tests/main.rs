@@ -21,6 +21,7 @@ mod examples;
 mod init;
 mod inventory;
 mod journal;
+mod lab;
 mod layers;
 mod model;
 mod probe_backup;

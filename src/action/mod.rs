@@ -18,6 +18,7 @@ pub mod command;
 pub mod git;
 pub mod http;
 mod run;
+pub mod service;
 mod shown;
 
 /// Changes one kind of thing.
@@ -64,7 +65,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND, &service::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -345,6 +345,7 @@ async fn supervise(
         operator: settings::operator(),
         timezone: site.timezone,
         databases: site.databases,
+        services: site.services,
         folder: site.folder,
         waivers: site.waivers,
         mask: Mask::default(),

@@ -174,6 +174,7 @@ fn look(kind: &str, inputs: &Inputs) -> Option<Observation> {
         cancel: tokio_util::sync::CancellationToken::new(),
         asked: Arc::new([]),
         databases: Arc::default(),
+        services: Arc::default(),
         mask: Mask::default(),
         folder: PathBuf::from("/"),
     };

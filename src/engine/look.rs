@@ -15,7 +15,7 @@ use crate::model::event::{EventKind, StepResult, SubjectResult};
 use crate::model::fact::{ANSWERS, Observation, Subject};
 use crate::model::outcome::{Outcome, Skip};
 use crate::model::value::Value;
-use crate::probe::{Context, Database, Kind, Probe, ProbeError};
+use crate::probe::{Context, Database, Kind, ManagedService, Probe, ProbeError};
 use crate::procedure::diagnostic::Diagnostics;
 use crate::procedure::document::{self, Procedure, RetryOn, Step};
 use crate::procedure::inputs::Surroundings;
@@ -25,6 +25,7 @@ pub struct Looker {
     pub now: DateTime<Utc>,
     stop: CancellationToken,
     databases: Arc<indexmap::IndexMap<String, Database>>,
+    services: Arc<indexmap::IndexMap<String, ManagedService>>,
     names: Vec<String>,
 }
 
@@ -37,6 +38,7 @@ impl Looker {
             now: Utc::now(),
             stop,
             databases: Arc::new(settings.databases.clone()),
+            services: Arc::new(settings.services.clone()),
             names: settings.databases.keys().cloned().collect(),
         }
     }
@@ -50,6 +52,7 @@ impl Looker {
             cancel,
             asked: Arc::new([]),
             databases: Arc::clone(&self.databases),
+            services: Arc::clone(&self.services),
             mask: settings.mask.clone(),
             folder: settings.folder.clone(),
         }

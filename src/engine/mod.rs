@@ -31,7 +31,7 @@ use crate::model::id::{ProcedureId, RunId, StepId};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::record::Record;
 use crate::model::secret::Mask;
-use crate::probe::Database;
+use crate::probe::{Database, ManagedService};
 use crate::procedure::document::{Procedure, Work};
 use crate::procedure::site::Waiver;
 use crate::procedure::template::Vars;
@@ -204,6 +204,7 @@ pub struct Settings {
     pub operator: String,
     pub timezone: chrono_tz::Tz,
     pub databases: IndexMap<String, Database>,
+    pub services: IndexMap<String, ManagedService>,
     pub folder: PathBuf,
     pub waivers: Vec<Waiver>,
     pub mask: Mask,

@@ -89,6 +89,17 @@ pub struct Database {
     pub url: MaybeSecret,
 }
 
+/// A service that no service manager knows, by the commands that the site file gives for it. They run without a shell.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ManagedService {
+    /// Exit status as LSB has it: 0 runs; 1, 2 and 3 do not; others cannot tell.
+    pub status: Vec<String>,
+    pub start: Option<Vec<String>>,
+    pub stop: Option<Vec<String>>,
+    pub restart: Option<Vec<String>>,
+    pub reload: Option<Vec<String>>,
+}
+
 /// What a look may know of the run that it is part of.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -103,6 +114,8 @@ pub struct Context {
     /// The facts that the step's expectations name, in full (`json.queue.depth`): which members of a family to report.
     pub asked: Arc<[String]>,
     pub databases: Arc<IndexMap<String, Database>>,
+    /// Services that the site file names; a name that is not here is one of the service manager's.
+    pub services: Arc<IndexMap<String, ManagedService>>,
     /// Knows every secret that was resolved; the engine masks all that leaves it.
     pub mask: Mask,
     /// The folder of the site file, where relative paths and commands start.

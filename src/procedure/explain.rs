@@ -159,6 +159,7 @@ pub fn key_form(form: Form) -> (String, Option<&'static [KeySpec]>) {
         Form::Text => plain("text"),
         Form::Id => plain("letters, digits and dashes"),
         Form::Words => plain("list"),
+        Form::Arguments => plain("list: the program and its arguments"),
         Form::Duration => plain("duration, such as `15m`"),
         Form::Day => plain("day, such as `2026-12-31`"),
         Form::Keys(keys) => ("mapping".to_owned(), Some(keys)),

@@ -16,6 +16,8 @@ pub enum Form {
     /// An id of letters, digits and dashes.
     Id,
     Words,
+    /// The program and its arguments, as a list.
+    Arguments,
     Duration,
     /// A mapping with these keys.
     Keys(&'static [KeySpec]),
@@ -227,6 +229,14 @@ pub const DATABASE: &[KeySpec] = &[must(
     "mysql://user@host/name, postgres://user@host/name or sqlite:///path; with a password only as a reference to a secret",
 )];
 
+pub const SERVICE: &[KeySpec] = &[
+    must("status", Form::Arguments, "exit status 0: it runs; 1, 2 or 3: it does not (LSB)"),
+    key("start", Form::Arguments, "starts it, and returns when it runs"),
+    key("stop", Form::Arguments, "stops it, and returns when it has ended"),
+    key("restart", Form::Arguments, "ends and starts it; `stop` and then `start` if not given"),
+    key("reload", Form::Arguments, "makes it read its configuration again without ending"),
+];
+
 pub const ROLE: &[KeySpec] = &[
     key("mail", Form::Text, "mail address"),
     key("phone", Form::Text, "phone number"),
@@ -247,6 +257,7 @@ pub const SITE: &[KeySpec] = &[
     key("packs", Form::Words, "packs of procedures: built in by name, or folders with a slash (`./procedures`)"),
     key("vars", Form::Vars, "variables of the procedures"),
     key("databases", Form::Named(DATABASE), "databases that sql probes name"),
+    key("services", Form::Named(SERVICE), "services that systemd does not know, by the commands that manage them"),
     key("roles", Form::Named(ROLE), "who is behind a role. A statement for people"),
     key("waivers", Form::List(WAIVER), "failures that somebody answers for until a day"),
     key("journal", Form::Text, "where runs are recorded: sqlite:///var/lib/opsctl/journal.db"),

@@ -91,6 +91,7 @@ fn form(form: Form) -> Json {
             json!({"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"}, {"type": "integer", "minimum": 0}]})
         }
         Form::Words => json!({"type": "array", "minItems": 1, "uniqueItems": true, "items": text()}),
+        Form::Arguments => json!({"type": "array", "minItems": 1, "items": text()}),
         Form::Duration => {
             let mut some = duration();
             some["not"] = json!({"type": "string", "pattern": r"^\s*\+?[0_]+(\.0+)?\s*[a-z]"});

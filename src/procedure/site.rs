@@ -14,7 +14,9 @@ use super::keys;
 use super::template::Vars;
 use super::yaml::{self, Node, NodeKind};
 use crate::model::secret::MaybeSecret;
-use crate::probe::Database;
+use crate::probe::{Database, ManagedService};
+
+mod services;
 
 /// A vetted site.
 #[derive(Clone, Debug)]
@@ -24,6 +26,7 @@ pub struct Site {
     pub packs: Vec<PackRef>,
     pub vars: Vars,
     pub databases: IndexMap<String, Database>,
+    pub services: IndexMap<String, ManagedService>,
     pub roles: IndexMap<String, Role>,
     pub waivers: Vec<Waiver>,
     /// The journal's file, if the site file names one.
@@ -72,6 +75,7 @@ impl Site {
             packs: vec![PackRef::Builtin("host".to_owned())],
             vars: Vars::new(),
             databases: IndexMap::new(),
+            services: IndexMap::new(),
             roles: IndexMap::new(),
             waivers: Vec::new(),
             journal: None,
@@ -130,6 +134,7 @@ fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
         packs,
         vars: fields.get("vars").map_or_else(Vars::new, |node| vars(reader, node)),
         databases: fields.get("databases").map_or_else(IndexMap::new, |node| databases(reader, node, &folder)),
+        services: fields.get("services").map_or_else(IndexMap::new, |node| services::read(reader, node)),
         roles: fields.get("roles").map_or_else(IndexMap::new, |node| roles(reader, node)),
         waivers: fields.get("waivers").map_or_else(Vec::new, |node| waivers(reader, node)),
         journal: fields.get("journal").and_then(|node| journal(reader, node, &folder)),

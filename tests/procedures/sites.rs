@@ -81,7 +81,7 @@ error: the site file has no key `sight`
 1 | sight: test
   | ^^^^^ unknown key
   |
-  = help: the keys are site, timezone, packs, vars, databases, roles, waivers, journal
+  = help: the keys are site, timezone, packs, vars, databases, services, roles, waivers, journal
 
 error: the site file has no `site`
  --> opsctl.yaml:1:1
@@ -207,6 +207,8 @@ vars: { site_url: http://127.0.0.1/, names: [a, b], token: { env: TOKEN }, nothi
 databases:
   helpdesk: { url: { env: HELPDESK_DATABASE_URL } }
   local: { url: sqlite://data/local.db }
+services:
+  search: { status: [searchctl, status], start: [searchctl, start, ''] }
 roles:
   it-team: { mail: it@example.com, phone: '+48 123', responds_within: 1h }
 waivers:
@@ -219,6 +221,24 @@ journal: sqlite://journal.db
     assert_eq!(site.journal, Some(case.path().join("journal.db")));
     let local = format!("sqlite://{}", case.path().join("data/local.db").display());
     assert_eq!(site.databases["local"].url, MaybeSecret::Plain(local));
+    let search = &site.services["search"];
+    assert_eq!((search.status.join(" ").as_str(), search.stop.as_ref()), ("searchctl status", None));
+    assert_eq!(search.start.as_deref(), Some(&["searchctl".to_owned(), "start".to_owned(), String::new()][..]));
     assert_eq!(site.waivers[0].until, NaiveDate::from_ymd_opt(2026, 12, 31).expect("a day"));
     assert_eq!(site.roles["it-team"].responds_within, Some(std::time::Duration::from_hours(1)));
+}
+
+#[test]
+fn a_service_is_managed_by_lists_of_arguments_and_says_whether_it_runs() {
+    let said = complaints("site: test\nservices:\n  search: { start: searchctl start, stop: [[x]], restart: [] }\n");
+    let wrong: Vec<&str> = said.lines().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(
+        wrong,
+        [
+            "error: a service has no `status`",
+            "error: `start` is a list, not a single value",
+            "error: an argument of `stop` is a text, not a list",
+            "error: `restart` is an empty list",
+        ]
+    );
 }

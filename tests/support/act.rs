@@ -11,7 +11,7 @@ use opsctl::model::fact::{Observation, Subject};
 use opsctl::model::id::RunId;
 use opsctl::model::input::InputError;
 use opsctl::model::secret::{Mask, MaybeSecret};
-use opsctl::probe::{self, Database};
+use opsctl::probe::{self, Database, ManagedService};
 use serde_json::Value as Json;
 
 use super::look::inputs_of;
@@ -32,6 +32,7 @@ impl Act {
             cancel: tokio_util::sync::CancellationToken::new(),
             asked: Arc::new([]),
             databases: Arc::new(IndexMap::new()),
+            services: Arc::new(IndexMap::new()),
             mask: Mask::default(),
             folder: std::env::temp_dir(),
         };
@@ -42,6 +43,14 @@ impl Act {
         let mut databases = (*self.cx.look.databases).clone();
         databases.insert(name.to_owned(), Database { url: MaybeSecret::Plain(url.to_owned()) });
         self.cx.look.databases = Arc::new(databases);
+        self
+    }
+
+    /// With a service that the site file names.
+    pub fn service(mut self, name: &str, service: ManagedService) -> Self {
+        let mut services = (*self.cx.look.services).clone();
+        services.insert(name.to_owned(), service);
+        self.cx.look.services = Arc::new(services);
         self
     }
 

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use super::lab::Lab;
 use super::server::wait_until;
 
 /// What a user has: a folder with a site file and procedures, a home, an environment.
@@ -22,7 +23,7 @@ use super::server::wait_until;
 pub struct Case {
     folder: TempDir,
     env: Vec<(String, String)>,
-    /// What the program is started with: `setpriv ...`.
+    /// What the program is started with: `nsenter ...`, `setpriv ...`.
     before: Vec<String>,
 }
 
@@ -30,7 +31,19 @@ pub const EXE: &str = env!("CARGO_BIN_EXE_opsctl");
 
 impl Case {
     pub fn new(name: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix(&format!("opsctl-case-{name}-")).tempdir().expect("a folder");
+        Self::below(&std::env::temp_dir(), name)
+    }
+
+    /// A user of the machine `lab`: the program runs there.
+    pub fn inside(lab: &Lab, name: &str) -> Self {
+        let mut case = Self::below(&lab.share(), name);
+        case.before = lab.words(case.folder.path());
+        case
+    }
+
+    fn below(parent: &Path, name: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix(&format!("opsctl-case-{name}-")).tempdir_in(parent);
+        let folder = folder.expect("a folder");
         // For the cases that run as another user.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of one's own");
         fs::create_dir(folder.path().join("home")).expect("a home");
@@ -63,7 +76,7 @@ impl Case {
     pub fn by_nobody(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
             let words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
-            self.before = words.map(str::to_owned).to_vec();
+            self.before.extend(words.map(str::to_owned));
         }
         self
     }
@@ -125,8 +138,9 @@ impl Case {
     fn on_a_terminal(&self, line: &str) -> Command {
         let shell = format!("stty cols 80 rows 24; exec {EXE} {line}");
         let mut command = self.command([] as [&str; 0]);
-        let mut script = Command::new("script");
-        script.args(["-qec", &shell, "/dev/null"]).env_clear().current_dir(self.folder.path());
+        let mut words = self.before.iter().map(String::as_str).chain(["script", "-qec", &shell, "/dev/null"]);
+        let mut script = Command::new(words.next().expect("a program"));
+        script.args(words).env_clear().current_dir(self.folder.path());
         for (name, value) in command.env("SHELL", "/bin/sh").get_envs() {
             script.env(name, value.unwrap_or_default());
         }
@@ -202,7 +216,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output, folder: &Path) -> Self {
+    pub(super) fn of(output: Output, folder: &Path) -> Self {
         Self {
             exit: output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or_default()),
             stdout: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),

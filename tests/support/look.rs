@@ -28,6 +28,7 @@ impl Look {
             cancel: tokio_util::sync::CancellationToken::new(),
             asked: Arc::new([]),
             databases: Arc::new(IndexMap::new()),
+            services: Arc::new(IndexMap::new()),
             mask: Mask::default(),
             folder: std::env::temp_dir(),
         };

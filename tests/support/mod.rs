@@ -1,8 +1,9 @@
-//! The harness: one way to look with a probe, one way to run the program, real servers.
+//! The harness: one way to look with a probe, one way to run the program, real servers, disposable machines.
 
 pub mod act;
 pub mod again;
 pub mod case;
+pub mod lab;
 pub mod look;
 pub mod mariadb;
 pub mod postgres;

@@ -21,6 +21,7 @@ pub struct Running {
     child: Child,
     group: Group,
     begun: Instant,
+    leaves: bool,
 }
 
 pub struct Ended {
@@ -57,13 +58,20 @@ impl Drop for Group {
 }
 
 impl Running {
-    /// `child` must lead a process group of its own and have both outputs piped.
+    /// `child` must lead a process group of its own; what it prints is read where it is piped.
     pub fn new(child: Child) -> Self {
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Self { child, group: Group(group), begun: Instant::now() }
+        Self { child, group: Group(group), begun: Instant::now(), leaves: false }
     }
 
-    /// Waits for the end of the process, until `deadline` or `cancel`. Afterwards nothing is left of its group.
+    /// What it has started goes on when it ends by itself: a service. Nothing may have been piped.
+    pub fn leaving(mut self) -> Self {
+        self.leaves = true;
+        self
+    }
+
+    /// Waits for the end of the process, until `deadline` or `cancel`. Afterwards nothing is left of its group, unless
+    /// it is one that [leaves](Self::leaving) something.
     pub async fn run(mut self, deadline: Instant, cancel: &CancellationToken, output_limit: usize) -> Ended {
         let (mut stdout, mut stderr) = (Stream::new(output_limit), Stream::new(output_limit));
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
@@ -92,6 +100,9 @@ impl Running {
             all_read |= tidied.await.is_ok();
         } else if !all_read {
             all_read = timeout(LINGERING, &mut reading).await.is_ok();
+        }
+        if self.leaves && matches!(end, End::Exited { .. }) {
+            self.group.0 = None;
         }
         drop(reading);
         drop(self.group);
