@@ -1,6 +1,5 @@
 //! Running procedures look-only: the engine's events to reports, journal and exit status.
 
-use std::fs::File;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::panic::AssertUnwindSafe;
@@ -27,8 +26,10 @@ use crate::procedure::site::Site;
 use crate::report::{Format, Progress, Reporter, Style};
 
 mod record;
+mod report_file;
 
 use record::Scribe;
+use report_file::ReportFile;
 
 /// What the options ask for.
 pub struct Request {
@@ -167,6 +168,7 @@ async fn supervise(
     if unrecorded.is_some() {
         exit = exit.at_least(Exit::CouldNotTell);
         last.kind = EventKind::RunFinished { outcome, exit };
+        listeners.unrecorded();
     }
     listeners.finish(&last, outcome)?;
     if let Some(error) = unrecorded {
@@ -219,7 +221,7 @@ struct Listeners {
     main: Box<dyn Reporter>,
     /// With --quiet the main report is only written when something does not hold.
     quiet: bool,
-    files: Vec<(PathBuf, Box<dyn Reporter>)>,
+    files: Vec<(ReportFile, Box<dyn Reporter>)>,
 }
 
 impl Listeners {
@@ -228,14 +230,13 @@ impl Listeners {
         let format = request.format.unwrap_or_else(|| globals.default_format());
         let mut files = Vec::new();
         for (format, path) in &request.reports {
-            let file = File::create(path).map_err(|error| {
-                Failure::new(
-                    format!("cannot write the report {}: {error}", path.display()),
-                    "check the folder and its permissions",
-                )
-            })?;
+            let unwritable = |error| {
+                let message = format!("cannot write the report {}: {error}", path.display());
+                Failure::new(message, "check the folder and its permissions")
+            };
+            let (file, draft) = ReportFile::begin(path).map_err(unwritable)?;
             let style = Style { colour: false, ..style };
-            files.push((path.clone(), format.reporter(Box::new(io::BufWriter::new(file)), style)));
+            files.push((file, format.reporter(Box::new(io::BufWriter::new(draft)), style)));
         }
         Ok(Self {
             progress: (io::stderr().is_terminal() && !request.quiet)
@@ -262,15 +263,23 @@ impl Listeners {
         }
     }
 
+    fn unrecorded(&mut self) {
+        self.main.on_unrecorded();
+        for (_, reporter) in &mut self.files {
+            reporter.on_unrecorded();
+        }
+    }
+
     fn finish(mut self, last: &Event, outcome: Outcome) -> Result<(), Failure> {
         self.hear(last)?;
         if let Some(progress) = self.progress {
             progress.finish().ok();
         }
         let mut written = Ok(());
-        for (path, reporter) in self.files {
-            let done = reporter.finish().map_err(|error| {
-                let message = format!("cannot write the report {}: {error}", path.display());
+        for (file, reporter) in self.files {
+            let path = file.path().display().to_string();
+            let done = reporter.finish().and_then(|()| file.put_in_place()).map_err(|error| {
+                let message = format!("cannot write the report {path}: {error}");
                 Failure::new(message, "check the space that is left; `opsctl show last` shows the run again")
             });
             written = written.and(done);

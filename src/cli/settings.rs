@@ -9,7 +9,7 @@ use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 use crate::procedure::template::Vars;
 use crate::procedure::yaml::{Node, NodeKind};
-use crate::report::{Format, Style};
+use crate::report::{Format, Kept, Style};
 
 /// The options that decide which commands there are, read before clap knows the commands.
 #[derive(Debug, Default)]
@@ -90,7 +90,8 @@ impl Globals {
     /// How reports to standard output look.
     pub fn style(&self, timezone: chrono_tz::Tz) -> Style {
         let colour = self.colour(std::io::stdout().is_terminal());
-        Style { colour, width: width(), timezone, kept: std::env::var_os(DRILL).is_none() }
+        let kept = if std::env::var_os(DRILL).is_none() { Kept::InJournal } else { Kept::ForTheDrill };
+        Style { colour, width: width(), timezone, kept }
     }
 
     /// How a report looks that names no format: for people where people read, or where they ask for colour in a pipe.

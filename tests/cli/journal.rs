@@ -89,7 +89,7 @@ fn history_lists_the_newest_first_and_filters() {
 fn not_recorded(case: &Case, why: &str) {
     let ran = case.run(["daily", "check"]).exits(3);
     assert!(ran.first_line().starts_with("PASSED  daily check  test   2 of 2 criteria met"), "{ran}");
-    let ran = ran.says("exit 3: could not tell\n");
+    let ran = ran.says("this run is not on record  exit 3: could not tell\n").never_says("opsctl show");
     ran.says_on_stderr("error: this run is not on record: the journal ").says_on_stderr(why);
     let quiet = case.run(["daily", "check", "--quiet", "--format", "json"]).exits(3);
     assert_eq!(quiet.json()["exit"], 3, "{quiet}");
