@@ -277,7 +277,7 @@ fn a_server_that_accepts_and_never_speaks_does_not_answer() {
     let port = listener.local_addr().expect("an address").port();
     for scheme in ["mysql", "postgres"] {
         let look = ask(&format!("{scheme}://me@127.0.0.1:{port}/shop"), "SELECT 1").limit(Duration::from_millis(400));
-        assert_eq!(why_down(&look), format!("127.0.0.1:{port}: no answer within 400ms"));
+        assert_eq!(why_down(&look), format!("127.0.0.1:{port}: no answer within 400 ms"));
     }
 }
 

@@ -138,7 +138,11 @@ fn an_archive_of_postgresql_is_read_with_all_its_data() {
     let newer = [b"PGDMP\x63", &archive[6..]].concat();
     let seen = read_bytes("a.dump", &newer);
     assert_eq!(fact(&seen, "intact"), None);
-    assert!(seen.notes[0].starts_with("a.dump was not read: pg_restore is older than the archive (pg_restore: error: "), "{:?}", seen.notes);
+    assert!(
+        seen.notes[0].starts_with("a.dump was not read: pg_restore is older than the archive (pg_restore: error: "),
+        "{:?}",
+        seen.notes
+    );
 }
 
 #[test]

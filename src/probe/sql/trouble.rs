@@ -8,6 +8,7 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use super::super::ProbeError;
+use crate::model::unit::Quantity;
 
 pub enum Trouble {
     /// The database does not answer: an observation, with the reason.
@@ -23,7 +24,7 @@ const READ_ONLY: &str = "a probe only looks; put changes into an action";
 
 impl Trouble {
     pub fn no_answer(limit: Duration) -> Self {
-        Self::Down(format!("no answer within {limit:?}"))
+        Self::Down(format!("no answer within {}", Quantity::duration(limit).rounded()))
     }
 
     /// The other side speaks another protocol, or its own badly.
