@@ -13,6 +13,7 @@ use crate::support::look::Look;
 use crate::support::{mariadb, postgres, server};
 
 mod kinds;
+mod tls;
 mod types;
 
 /// A database with the table `ticket (id, subject)`, two rows in it.

@@ -21,8 +21,9 @@ fn expected(fault: Fault) -> (i32, &'static [(&'static str, &'static str)]) {
         Fault::SiteError => (2, &[("http-home", "status 500, expected 200"), ("apache-errors-24h", "expected 0")]),
         Fault::SiteWrongPage => (2, &[("http-home", "expected matches (?i)helpdesk")]),
         Fault::SiteHangs => (2, &[("http-home", "does not answer: no answer within 10 s")]),
-        Fault::DatabaseDown => (2, &[("db-select-1", "does not answer: "), ("http-home", "status 500")]),
-        Fault::DatabaseLocked => (2, &[("db-select-1", "does not answer: "), ("http-home", "status 500")]),
+        Fault::DatabaseDown | Fault::DatabaseLocked => {
+            (2, &[("db-select-1", "does not answer: "), ("http-home", "status 500")])
+        }
         Fault::ErrorStorm => (2, &[("apache-errors-24h", "expected 0"), ("django-errors-24h", "expected 0")]),
         Fault::LogMissing => (3, &[("django-errors-24h", "django.log: does not exist")]),
         Fault::BackupMissing => (2, &[("backup-yesterday-exists", "exists false: no backup of ")]),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
@@ -44,6 +45,9 @@ impl Trouble {
 
     fn io(error: &io::Error) -> Self {
         use io::ErrorKind;
+        if let Some(rustls::Error::InvalidCertificate(error)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return Self::Down(one_line(&certificate(error), 300));
+        }
         Self::Down(match error.kind() {
             ErrorKind::PermissionDenied => {
                 return Self::blind("permission", "no permission to open the socket", "run opsctl as a user who may");
@@ -148,6 +152,29 @@ impl From<sqlx::Error> for Trouble {
             error => Self::nonsense(&error.to_string()),
         }
     }
+}
+
+/// What is wrong with the certificate that the server presents.
+fn certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => "its certificate was issued by an authority that is not trusted here; name \
+                                            the authority's file in the URL (`ssl-ca`, for PostgreSQL `sslrootcert`)"
+            .to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate expired".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            format!("its certificate is for {}, not for {}", names(presented), expected.to_str())
+        }
+        other => format!("its certificate is not valid: {other}"),
+    }
+}
+
+/// `localhost` of `DnsName("localhost")`.
+fn names(presented: &[String]) -> String {
+    let bare = |name: &String| {
+        let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
+        inner.trim_end_matches(')').trim_matches('"').to_owned()
+    };
+    presented.iter().map(bare).collect::<Vec<_>>().join(" and ")
 }
 
 /// `text` in one line of at most `most` characters.
