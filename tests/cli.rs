@@ -138,7 +138,7 @@ fn selecting_nothing_is_not_a_pass() {
     }
     let ran = case.run(["daily", "both", "--only", "fien"]).exits(3).prints("");
     ran.prints_on_stderr(
-        "error: --only fien: there is no such step\n  help: did you mean `fine`? the steps are fine, varying\n",
+        "error: --only fien: there is no such step\n  help: did you mean `fine`? The steps are fine, varying\n",
     )
     .exits(3);
 }

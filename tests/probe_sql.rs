@@ -13,6 +13,7 @@ use crate::support::look::Look;
 use crate::support::{mariadb, postgres, server};
 
 mod kinds;
+mod tls;
 mod types;
 
 /// A database with the table `ticket (id, subject)`, two rows in it.
@@ -277,7 +278,7 @@ fn a_server_that_accepts_and_never_speaks_does_not_answer() {
     let port = listener.local_addr().expect("an address").port();
     for scheme in ["mysql", "postgres"] {
         let look = ask(&format!("{scheme}://me@127.0.0.1:{port}/shop"), "SELECT 1").limit(Duration::from_millis(400));
-        assert_eq!(why_down(&look), format!("127.0.0.1:{port}: no answer within 400ms"));
+        assert_eq!(why_down(&look), format!("127.0.0.1:{port}: no answer within 400 ms"));
     }
 }
 

@@ -12,12 +12,12 @@ use std::time::Duration;
 use indicatif::ProgressDrawTarget;
 use opsctl::model::event::{Event, EventKind};
 use opsctl::model::record::Record;
-use opsctl::report::{Format, Progress, Reporter, Style};
+use opsctl::report::{Format, Kept, Progress, Reporter, Style};
 use serde_json::Value as Json;
 
 use screen::Screen;
 
-const EIGHTY: Style = Style { colour: false, width: 80, timezone: chrono_tz::Europe::Warsaw, kept: true };
+const EIGHTY: Style = Style { colour: false, width: 80, timezone: chrono_tz::Europe::Warsaw, kept: Kept::InJournal };
 
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -219,6 +219,18 @@ fn a_replayed_run_reads_as_the_live_one() {
         let rendered = format.render(&Record::of(&live), EIGHTY).unwrap();
         assert_eq!(rendered, report(format, EIGHTY, &live), "and so does a record");
     }
+}
+
+#[test]
+fn only_a_run_on_record_is_said_to_be_seen_again() {
+    let last = |kept| {
+        let text = report(Format::Plain, Style { kept, ..EIGHTY }, &runs::disk_failed());
+        text.lines().last().unwrap_or_default().to_owned()
+    };
+    let exit = "exit 2: not as expected";
+    assert!(last(Kept::InJournal).starts_with("see it again: opsctl show "), "{}", last(Kept::InJournal));
+    assert_eq!(last(Kept::ForTheDrill), exit);
+    assert_eq!(last(Kept::Nowhere), format!("this run is not on record  {exit}"));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Running procedures look-only: the engine's events to reports, journal and exit status.
 
-use std::fs::File;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::panic::AssertUnwindSafe;
@@ -31,12 +30,14 @@ use crate::report::{Format, Live, Progress, Reporter, Style};
 pub mod attach;
 mod lock;
 mod record;
+mod report_file;
 pub mod resume;
 mod terminal;
 pub mod times;
 mod words;
 
 use record::Scribe;
+use report_file::ReportFile;
 use resume::Unfinished;
 use terminal::Terminal;
 
@@ -381,6 +382,7 @@ async fn supervise(
         if !suspended {
             last.kind = EventKind::RunFinished { outcome, exit };
         }
+        listeners.unrecorded();
     }
     listeners.finish(&last, outcome)?;
     if let Some(error) = unrecorded {
@@ -448,7 +450,7 @@ struct Listeners {
     main: Box<dyn Reporter>,
     /// With --quiet the main report is only written when something does not hold.
     quiet: bool,
-    files: Vec<(PathBuf, Box<dyn Reporter>)>,
+    files: Vec<(ReportFile, Box<dyn Reporter>)>,
 }
 
 impl Listeners {
@@ -457,14 +459,13 @@ impl Listeners {
         let format = request.format.unwrap_or_else(|| globals.default_format());
         let mut files = Vec::new();
         for (format, path) in &request.reports {
-            let file = File::create(path).map_err(|error| {
-                Failure::new(
-                    format!("cannot write the report {}: {error}", path.display()),
-                    "check the folder and its permissions",
-                )
-            })?;
+            let unwritable = |error| {
+                let message = format!("cannot write the report {}: {error}", path.display());
+                Failure::new(message, "check the folder and its permissions")
+            };
+            let (file, draft) = ReportFile::begin(path).map_err(unwritable)?;
             let style = Style { colour: false, ..style };
-            files.push((path.clone(), format.reporter(Box::new(io::BufWriter::new(file)), style)));
+            files.push((file, format.reporter(Box::new(io::BufWriter::new(draft)), style)));
         }
         Ok(Self {
             progress: match request.mode {
@@ -502,15 +503,23 @@ impl Listeners {
         }
     }
 
+    fn unrecorded(&mut self) {
+        self.main.on_unrecorded();
+        for (_, reporter) in &mut self.files {
+            reporter.on_unrecorded();
+        }
+    }
+
     fn finish(mut self, last: &Event, outcome: Outcome) -> Result<(), Failure> {
         self.hear(last)?;
         if let Some(progress) = self.progress {
             progress.finish().ok();
         }
         let mut written = Ok(());
-        for (path, reporter) in self.files {
-            let done = reporter.finish().map_err(|error| {
-                let message = format!("cannot write the report {}: {error}", path.display());
+        for (file, reporter) in self.files {
+            let path = file.path().display().to_string();
+            let done = reporter.finish().and_then(|()| file.put_in_place()).map_err(|error| {
+                let message = format!("cannot write the report {path}: {error}");
                 Failure::new(message, "check the space that is left; `opsctl show last` shows the run again")
             });
             written = written.and(done);

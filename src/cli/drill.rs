@@ -11,9 +11,9 @@ use tokio::process::{Child, Command};
 use super::Done;
 use super::check::block_on;
 use super::message::{self, Failure};
-use super::settings::{DRILL, Globals};
+use super::settings::Globals;
 use super::signals::Signals;
-use crate::drill::{Fault, System};
+use crate::drill::{Fault, PRACTISED, System};
 use crate::model::outcome::Exit;
 
 pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
@@ -71,7 +71,7 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
             Failure::new(error.to_string(), help)
         })?;
         let mut practised = Command::new(&own);
-        practised.env(DRILL, "1").arg("--site").arg(system.site_file());
+        practised.env(PRACTISED, system.to_variable()).arg("--site").arg(system.site_file());
         if let Some(colour) = &globals.colour {
             practised.args(["--color", colour]);
         }

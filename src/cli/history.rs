@@ -28,7 +28,7 @@ pub fn list(matches: &ArgMatches, globals: &Globals) -> Done {
     }
     let outcome = matches.get_one::<String>("outcome");
     filter.outcome = outcome.and_then(|word| Outcome::ALL.into_iter().find(|outcome| outcome.word() == word));
-    let (path, timezone) = settings::journal_of(globals)?;
+    let (path, timezone) = settings::journal_of(globals, Access::Read)?;
     let runs = match block_on(async { Journal::open(&path, Access::Read).await?.runs(&filter).await })? {
         Err(error) if matches!(error.problem, Problem::Missing) => Vec::new(),
         other => other?,
@@ -79,7 +79,7 @@ pub fn when_and_how(run: &RunSummary, zone: chrono_tz::Tz) -> String {
 /// `opsctl show RUN`.
 pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
     let Some(given) = matches.get_one::<String>("run") else { return Ok(Exit::CouldNotTell) };
-    let (path, _) = settings::journal_of(globals)?;
+    let (path, _) = settings::journal_of(globals, Access::Read)?;
     let events = block_on(async {
         let journal = Journal::open(&path, Access::Read).await?;
         journal.replay(journal.find(given).await?).await
@@ -97,12 +97,13 @@ pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
 
 /// `opsctl journal verify` and `opsctl journal rebuild`.
 pub fn journal(matches: &ArgMatches, globals: &Globals) -> Done {
-    let (path, _) = settings::journal_of(globals)?;
     if matches.subcommand_name() == Some("rebuild") {
+        let (path, _) = settings::journal_of(globals, Access::Write)?;
         block_on(async { Journal::open(&path, Access::Write).await?.rebuild().await })??;
         message::print(&format!("the lists of {} are made anew from its events\n", path.display()));
         return Ok(Exit::Ok);
     }
+    let (path, _) = settings::journal_of(globals, Access::Read)?;
     let verified = block_on(async { Journal::open(&path, Access::Read).await?.verify().await })?;
     let verified = match verified {
         Ok(verified) => verified,

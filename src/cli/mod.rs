@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
+use crate::drill::Practised;
 use crate::model::outcome::Exit;
 use message::Failure;
 use settings::Globals;
@@ -33,11 +34,19 @@ pub fn main() -> ExitCode {
     if args.get(1).is_some_and(|word| word == crate::drill::SERVICE) {
         return crate::drill::service(args.drain(2..));
     }
+    let practised = Practised::from_environment();
+    if let Some(practised) = practised.as_ref().filter(|practised| practised.is_alone()) {
+        practised.tidy();
+        return ExitCode::from(Exit::Terminated.code());
+    }
     let globals = Globals::scan(&args);
     let exit = run(&args, &globals).unwrap_or_else(|failure| {
         failure.print(globals.colour_of_stderr());
         Exit::CouldNotTell
     });
+    if let Some(practised) = practised.filter(Practised::is_alone) {
+        practised.tidy();
+    }
     ExitCode::from(exit.code())
 }
 

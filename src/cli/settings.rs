@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use super::message::Failure;
+use super::message::{self, Failure};
+use crate::journal::Access;
 use crate::procedure::library::Library;
-use crate::procedure::site::Site;
+use crate::procedure::site::{self, Site};
 use crate::procedure::template::Vars;
 use crate::procedure::yaml::{Node, NodeKind};
-use crate::report::{Format, Style};
+use crate::report::{Format, Kept, Style};
 
 /// The options that decide which commands there are, read before clap knows the commands.
 #[derive(Debug, Default)]
@@ -27,9 +28,6 @@ pub struct Globals {
     /// As typed, without the program.
     pub typed: String,
 }
-
-/// Set for the command that a drill practises.
-pub const DRILL: &str = "OPSCTL_DRILL";
 
 /// Options of any command that take a value: their value is not a command.
 const WITH_VALUE: &[&str] =
@@ -90,7 +88,9 @@ impl Globals {
     /// How reports to standard output look.
     pub fn style(&self, timezone: chrono_tz::Tz) -> Style {
         let colour = self.colour(std::io::stdout().is_terminal());
-        Style { colour, width: width(), timezone, kept: std::env::var_os(DRILL).is_none() }
+        let kept =
+            if std::env::var_os(crate::drill::PRACTISED).is_none() { Kept::InJournal } else { Kept::ForTheDrill };
+        Style { colour, width: width(), timezone, kept }
     }
 
     /// How a report looks that names no format: for people where people read, or where they ask for colour in a pipe.
@@ -231,8 +231,28 @@ pub fn journal_path(site: &Site) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The journal of the site that the options lead to, and the time zone in which its users live.
-pub fn journal_of(globals: &Globals) -> Result<(PathBuf, chrono_tz::Tz), Failure> {
-    let site = site(globals)?;
-    Ok((journal_path(&site)?, site.timezone))
+/// The journal of the site that the options lead to, and the time zone in which its users live. Who only reads it gets
+/// it even if something else in the site file is wrong, which is said on standard error.
+///
+/// # Errors
+/// There is no such site file, or the journal is to be written and the site file is wrong.
+pub fn journal_of(globals: &Globals, access: Access) -> Result<(PathBuf, chrono_tz::Tz), Failure> {
+    let Some(file) = site_file(globals)? else {
+        let site = no_site();
+        return Ok((journal_path(&site)?, site.timezone));
+    };
+    let problems = match Site::read(&file) {
+        Ok(site) => return Ok((journal_path(&site)?, site.timezone)),
+        Err(problems) if access == Access::Write => return Err(problems.into()),
+        Err(problems) => problems,
+    };
+    let left = Site { journal: site::journal_alone(&file), timezone: site::timezone_alone(&file), ..no_site() };
+    let path = journal_path(&left)?;
+    let whose = if left.journal.is_some() { "the journal that it names" } else { "the usual journal" };
+    message::warn(&format!(
+        "{}the site file has mistakes; this is from {whose}: {}\n",
+        problems.render(globals.colour_of_stderr()),
+        path.display()
+    ));
+    Ok((path, left.timezone))
 }

@@ -3,6 +3,7 @@
 //! It needs nothing installed: its services are this program itself, started under other names, and everything that
 //! it writes lies in one folder that goes away with it.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,12 +15,14 @@ mod data;
 mod dice;
 mod fault;
 mod logs;
+mod orphan;
 mod service;
 mod setup;
 mod site;
 mod small_disk;
 
 pub use fault::{Fault, UnknownFault};
+pub use orphan::{PRACTISED, Practised};
 pub use service::{SERVICE, service};
 
 use service::Service;
@@ -29,8 +32,8 @@ use small_disk::SmallDisk;
 /// The running practice system.
 ///
 /// Dropping it kills its services and removes its folder. When the process that holds it dies without dropping it
-/// (`kill -9`, a Ctrl-C that is not caught), the services notice, end and remove the folder themselves; so a program
-/// that still works with the folder must outlive a Ctrl-C.
+/// (`kill -9`, a Ctrl-C that is not caught), the services notice, end and remove the folder themselves, and so does a
+/// command that was started with [`System::to_variable`].
 #[derive(Debug)]
 pub struct System {
     // The order of the fields is the order of the end.
@@ -80,13 +83,16 @@ impl System {
             tempfile::Builder::new().prefix(setup::FOLDER_PREFIX).rand_bytes(5).tempdir_in(&place).map_err(files)?;
         let setup =
             Setup { root: folder.path().to_owned(), timezone: setup::machine_timezone(), faults: faults.to_vec() };
+        // Before the first file: should this process be killed, they tidy up.
+        let database = Service::start("database", &setup, own_exe)?;
+        let web = Service::start("web", &setup, own_exe)?;
+        let worker = (!setup.has(Fault::ProcessGone)).then(|| Service::start("worker", &setup, own_exe)).transpose()?;
         write_files(&setup)?;
         let small_disk = setup.has(Fault::DiskFull).then(|| SmallDisk::mount(&setup.small_disk())).transpose()?;
 
-        // The database comes first: the web server looks at it while it starts.
-        let mut services = vec![Service::start("database", &setup, own_exe)?.ready()?.0];
-        let worker = (!setup.has(Fault::ProcessGone)).then(|| Service::start("worker", &setup, own_exe)).transpose()?;
-        let (web, address) = Service::start("web", &setup, own_exe)?.ready()?;
+        // The database comes first: the web server looks at it when it begins.
+        let mut services = vec![database.ready()?.0];
+        let (web, address) = web.ready()?;
         services.push(web);
         if let Some(worker) = worker {
             services.push(worker.ready()?.0);
@@ -106,6 +112,12 @@ impl System {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.setup.journal()
+    }
+
+    /// The variable [`PRACTISED`] for the command that is practised, which then ends with this process.
+    #[must_use]
+    pub fn to_variable(&self) -> OsString {
+        orphan::to_variable(&self.setup.root)
     }
 
     /// Where the home page is.

@@ -1,10 +1,9 @@
 //! The services: this program itself as separate processes, which end when the process that started them is gone.
 //!
-//! A service holds one end of two pipes. Its standard output says once that it is ready (or why not); its standard
-//! input never says anything, and ends when the starter ends, however it ends.
+//! A service holds one end of two pipes. Its standard output says once that it is ready (or why not). Its standard
+//! input says once that the files are there and the work can begin, and ends when the starter ends, however it ends.
 
 use std::ffi::OsString;
-use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -14,8 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::DrillError;
-use super::setup::{FOLDER_PREFIX, Setup};
-use super::small_disk;
+use super::orphan::tidy;
+use super::setup::Setup;
 
 mod database;
 mod web;
@@ -27,6 +26,8 @@ pub const SERVICE: &str = "__drill-service";
 /// Generous, for a machine under load.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+const BEGIN: &[u8] = b"\n";
+
 /// A running service; killed on drop.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -35,7 +36,8 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts it without waiting.
+    /// Starts it without waiting. It begins its work when [`Service::ready`] says so, and tidies up after a starter that
+    /// is gone before.
     pub fn start(kind: &str, setup: &Setup, own_exe: &Path) -> Result<Self, DrillError> {
         let name = setup.process_name(kind);
         let child = Command::new(own_exe)
@@ -53,8 +55,10 @@ impl Service {
         Ok(Self { name, child })
     }
 
-    /// Waits until it is ready; gives what it says of itself: the web server's address.
+    /// Lets it begin and waits until it is ready; gives what it says of itself: the web server's address.
     pub fn ready(mut self) -> Result<(Self, String), DrillError> {
+        // One that is gone already shows in what it says.
+        self.child.stdin.as_mut().map(|input| input.write_all(BEGIN));
         let output = self.child.stdout.take();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
@@ -87,6 +91,10 @@ pub fn service(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(setup) = Setup::from_args(args) else {
         return ExitCode::from(3);
     };
+    if io::stdin().read_exact(&mut [0; BEGIN.len()]).is_err() {
+        tidy(&setup.root);
+        return ExitCode::SUCCESS;
+    }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return ExitCode::from(3);
     };
@@ -107,7 +115,7 @@ pub fn service(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(()) => {
-            tidy(&setup);
+            tidy(&setup.root);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -131,14 +139,4 @@ fn say(word: &str, about: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
     writeln!(output, "{word} {about}")?;
     output.flush()
-}
-
-/// What the starter could not do any more. All services do it side by side: the last one finds nobody who still
-/// writes.
-fn tidy(setup: &Setup) {
-    let name = setup.root.file_name().unwrap_or_default().to_string_lossy();
-    if name.starts_with(FOLDER_PREFIX) {
-        small_disk::unmount(&setup.small_disk());
-        fs::remove_dir_all(&setup.root).ok();
-    }
 }

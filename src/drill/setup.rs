@@ -53,7 +53,7 @@ impl Setup {
 
     /// Where the full file system of [`Fault::DiskFull`] is mounted.
     pub fn small_disk(&self) -> PathBuf {
-        self.root.join("small-disk")
+        small_disk_in(&self.root)
     }
 
     pub fn disk(&self) -> PathBuf {
@@ -80,6 +80,10 @@ impl Setup {
         let faults = args.map(|word| word.to_str()?.parse().ok()).collect::<Option<_>>()?;
         Some(Self { root, timezone, faults })
     }
+}
+
+pub(super) fn small_disk_in(root: &Path) -> PathBuf {
+    root.join("small-disk")
 }
 
 /// The machine's time zone, so that the practice logs show the time of the newcomer's clock.

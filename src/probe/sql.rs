@@ -131,7 +131,14 @@ impl Sql {
         for password in site::passwords(url.expose()) {
             cx.mask.add(&password);
         }
-        Site::parse(&self.database, url.expose(), &cx.folder)
+        let site = Site::parse(&self.database, url.expose(), &cx.folder)?;
+        for file in site::tls_files(url.expose()) {
+            tokio::fs::File::open(&file).await.map_err(|error| {
+                let place = format!("{}, which the URL of the database {} names,", file.display(), self.database);
+                ProbeError::io(place, &error).help("check the files for TLS in the URL of the database")
+            })?;
+        }
+        Ok(site)
     }
 
     /// Fills `answer` as far as it comes.

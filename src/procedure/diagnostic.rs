@@ -149,7 +149,13 @@ pub fn suggestion<'k>(word: &str, known: impl IntoIterator<Item = &'k str>, all:
     let known: Vec<&str> = known.into_iter().collect();
     let list = if known.is_empty() { format!("{all} nothing") } else { format!("{all} {}", known.join(", ")) };
     match nearest(word, known) {
-        Some(near) => format!("did you mean `{near}`? {list}"),
+        Some(near) => format!("did you mean `{near}`? {}", sentence(&list)),
         None => list,
     }
+}
+
+/// With a capital letter, to stand behind a full stop.
+fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

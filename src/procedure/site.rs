@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use indexmap::IndexMap;
 
 use super::decode::Reader;
-use super::diagnostic::{Diagnostics, nearest};
+use super::diagnostic::{Diagnostics, Source, nearest};
 use super::inputs::secret;
 use super::keys;
 use super::template::Vars;
@@ -118,9 +118,36 @@ pub fn local_timezone() -> chrono_tz::Tz {
         .unwrap_or(chrono_tz::UTC)
 }
 
-fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
+/// The journal that a site file names, whatever else is wrong in the file.
+#[must_use]
+pub fn journal_alone(path: &Path) -> Option<PathBuf> {
+    alone(path, "journal", |reader, node| journal(reader, node, &folder_of(path)))
+}
+
+/// The time zone that a site file names, whatever else is wrong in the file; else that of this machine.
+#[must_use]
+pub fn timezone_alone(path: &Path) -> chrono_tz::Tz {
+    alone(path, "timezone", timezone).unwrap_or_else(local_timezone)
+}
+
+/// Reads the line of `key` as if there were no others.
+fn alone<T>(path: &Path, key: &str, read: impl FnOnce(&Reader, &Node) -> Option<T>) -> Option<T> {
+    let text = std::fs::read_to_string(path).ok().filter(|text| text.len() as u64 <= yaml::MAX_FILE)?;
+    let line = text.lines().find(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))?;
+    let source = Arc::new(Source { name: path.display().to_string(), text: format!("{line}\n") });
+    let node = yaml::parse(&source).ok()?;
+    let (_, value) = node.map()?.first()?;
+    read(&Reader::new(source), value)
+}
+
+/// Where relative paths start.
+fn folder_of(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let folder = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned)
+}
+
+fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
+    let folder = folder_of(path);
     let fields = reader.fields(node, "the site file", keys::SITE)?;
     let name = fields.required(reader, "site", "the site file").and_then(|node| reader.text(node, "`site`"));
     let timezone = fields.get("timezone").map_or_else(|| Some(local_timezone()), |node| timezone(reader, node));
@@ -139,7 +166,7 @@ fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
         waivers: fields.get("waivers").map_or_else(Vec::new, |node| waivers(reader, node)),
         journal: fields.get("journal").and_then(|node| journal(reader, node, &folder)),
         folder,
-        file: Some(absolute),
+        file: std::path::absolute(path).ok(),
     })
 }
 

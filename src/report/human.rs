@@ -5,9 +5,9 @@ mod facts;
 mod procedure;
 mod words;
 
-use super::Style;
 use super::line::{Line, Paint, cut, harmless, width};
 use super::page::Page;
+use super::{Kept, Style};
 use crate::model::event::{RunStart, StepResult};
 use crate::model::outcome::{Exit, Outcome, Skip};
 use crate::model::record::{Record, StepRecord};
@@ -146,9 +146,14 @@ fn footer(page: &mut Page, record: &Record, start: &RunStart, style: Style) {
         Some(exit) => Line::default().with(Paint::Dim, format!("exit {}: {}", exit.code(), words::meaning(exit))),
         None => Line::default().with(Paint::Dim, "the end of this run was not recorded"),
     };
-    let shown = Line::default().with(Paint::Dim, "see it again: ");
-    let shown = shown.with(Paint::Plain, format!("opsctl show {}", start.run.short()));
-    let (left, right) = if style.kept { (shown, exit) } else { (exit, Line::default()) };
+    let dim = |text: &str| Line::default().with(Paint::Dim, text);
+    let (left, right) = match style.kept {
+        Kept::InJournal => {
+            (dim("see it again: ").with(Paint::Plain, format!("opsctl show {}", start.run.short())), exit)
+        }
+        Kept::ForTheDrill => (exit, Line::default()),
+        Kept::Nowhere => (dim("this run is not on record"), exit),
+    };
     if !left.is_empty() && !page.sided(left, &right) {
         page.line(right);
     }

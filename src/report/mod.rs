@@ -30,6 +30,9 @@ pub trait Reporter: Send {
         Ok(())
     }
 
+    /// The run could not be recorded, so nothing may promise that it can be seen again. Called before `finish`.
+    fn on_unrecorded(&mut self) {}
+
     /// No event comes any more, whether or not the run came to its end.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
@@ -54,8 +57,17 @@ pub struct Style {
     pub width: usize,
     /// In which times are shown.
     pub timezone: Tz,
-    /// Whether `opsctl show` will find the run; the record of a drill goes away with it.
-    pub kept: bool,
+    pub kept: Kept,
+}
+
+/// Whether `opsctl show` will find the run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    InJournal,
+    /// The record of a drill goes away with it.
+    ForTheDrill,
+    /// Recording failed.
+    Nowhere,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -113,6 +125,10 @@ impl Reporter for AtEnd {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
         self.record.apply(event);
         Ok(())
+    }
+
+    fn on_unrecorded(&mut self) {
+        self.style.kept = Kept::Nowhere;
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {

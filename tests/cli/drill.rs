@@ -21,8 +21,9 @@ fn expected(fault: Fault) -> (i32, &'static [(&'static str, &'static str)]) {
         Fault::SiteError => (2, &[("http-home", "status 500, expected 200"), ("apache-errors-24h", "expected 0")]),
         Fault::SiteWrongPage => (2, &[("http-home", "expected matches (?i)helpdesk")]),
         Fault::SiteHangs => (2, &[("http-home", "does not answer: no answer within 10 s")]),
-        Fault::DatabaseDown => (2, &[("db-select-1", "does not answer: "), ("http-home", "status 500")]),
-        Fault::DatabaseLocked => (2, &[("db-select-1", "database is locked"), ("http-home", "status 500")]),
+        Fault::DatabaseDown | Fault::DatabaseLocked => {
+            (2, &[("db-select-1", "does not answer: "), ("http-home", "status 500")])
+        }
         Fault::ErrorStorm => (2, &[("apache-errors-24h", "expected 0"), ("django-errors-24h", "expected 0")]),
         Fault::LogMissing => (3, &[("django-errors-24h", "django.log: does not exist")]),
         Fault::BackupMissing => (2, &[("backup-yesterday-exists", "exists false: no backup of ")]),
@@ -148,14 +149,22 @@ fn hanging(case: &Case) -> (Running, PathBuf) {
     (running, folder)
 }
 
-/// The site file of the command that the drill started.
-fn practised(drill: u32) -> Option<PathBuf> {
-    fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+/// The command lines of the processes that the drill started.
+fn children_of(drill: u32) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let child = |process: fs::DirEntry| {
         let stat = fs::read_to_string(process.path().join("stat")).ok()?;
         let parent = stat.rsplit(") ").next()?.split(' ').nth(1)?;
-        let line = fs::read_to_string(process.path().join("cmdline")).ok()?;
+        (parent == drill.to_string()).then(|| fs::read_to_string(process.path().join("cmdline")).ok())?
+    };
+    processes.filter_map(child).collect()
+}
+
+/// The site file of the command that the drill started.
+fn practised(drill: u32) -> Option<PathBuf> {
+    children_of(drill).into_iter().find_map(|line| {
         let mut words = line.split('\0').skip_while(|word| *word != "--site");
-        (parent == drill.to_string()).then(|| words.nth(1).map(PathBuf::from))?
+        words.nth(1).map(PathBuf::from)
     })
 }
 
@@ -187,5 +196,33 @@ fn a_termination_of_the_drill_alone_leaves_nothing_behind() {
     let (running, folder) = hanging(&case);
     let ran = running.signal(Signal::TERM).ends().exits(143).prints_on_stderr("");
     ran.says("INTERRUPTED  daily check").says("exit 143: terminated\n");
+    nothing_is_left_of(&folder);
+}
+
+/// Nobody is told of this signal: whatever belongs to the drill has to notice by itself.
+#[test]
+fn killing_the_drill_leaves_nothing_behind() {
+    let case = Case::new("kill");
+    let (running, folder) = hanging(&case);
+    running.signal(Signal::KILL).ends().exits(-9);
+    nothing_is_left_of(&folder);
+}
+
+/// The folder of a practice system, by the first service that the drill started.
+fn folder_of_a_service(drill: u32) -> Option<PathBuf> {
+    children_of(drill).into_iter().find_map(|line| {
+        let mut words = line.split('\0').skip_while(|word| *word != opsctl::drill::SERVICE);
+        words.nth(2).map(PathBuf::from)
+    })
+}
+
+/// From its beginning on: the services are there before the first file is.
+#[test]
+fn killing_a_drill_that_is_still_starting_leaves_nothing_behind() {
+    let running = Case::new("kill-early").start(["drill", "daily", "check"]);
+    let drill = running.id();
+    let running = running.waits_for("the first service", || folder_of_a_service(drill).is_some());
+    let folder = folder_of_a_service(drill).expect("it is still there");
+    running.signal(Signal::KILL).ends().exits(-9);
     nothing_is_left_of(&folder);
 }

@@ -83,13 +83,40 @@ fn history_lists_the_newest_first_and_filters() {
     case.run(["history", "--outcome", "bad"]).exits(3).says_on_stderr("possible values: passed, ");
 }
 
+// --- a site file with mistakes ---
+
+/// Whoever audits has not written the site file.
+#[test]
+fn the_journal_can_be_read_whatever_is_wrong_in_the_site_file() {
+    let case = both("broken");
+    case.run(["daily", "check"]).exits(0);
+    let reads = [&["history"][..], &["show", "last"], &["journal", "verify"]];
+    let right = reads.map(|command| case.run(command).exits(0).stdout);
+    let site = fs::read_to_string(case.path("opsctl.yaml")).unwrap();
+    let named = "the site file has mistakes; this is from the journal that it names: [folder]/journal.db\n";
+    for mistake in ["pakcs: [helpdesk]\n", "vars: [1, 2\n", "vars: {}\nvars: {}\n"] {
+        fs::write(case.path("opsctl.yaml"), format!("{site}{mistake}")).unwrap();
+        for (command, right) in reads.iter().zip(&right) {
+            let ran = case.run(*command).exits(0).says_on_stderr(named);
+            assert_eq!(ran.stdout, *right);
+            assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains("opsctl.yaml:"), "{ran}");
+        }
+        case.run(["daily", "check"]).exits(3).prints("");
+        case.run(["journal", "rebuild"]).exits(3).prints("");
+    }
+    fs::write(case.path("opsctl.yaml"), "journal: [\n").unwrap();
+    let ran = case.run(["history"]).exits(0);
+    ran.says_on_stderr("this is from the usual journal: [folder]/home/state/opsctl/journal.db\n");
+    case.run(["--site", "no.yaml", "history"]).exits(3).prints("").says_on_stderr("there is no site file no.yaml");
+}
+
 // --- a journal that cannot be written ---
 
 /// The check runs and reports all the same, says that it is not on record, and does not end as if it were.
 fn not_recorded(case: &Case, why: &str) {
     let ran = case.run(["daily", "check"]).exits(3);
     assert!(ran.first_line().starts_with("PASSED  daily check  test   2 of 2 criteria met"), "{ran}");
-    let ran = ran.says("exit 3: could not tell\n");
+    let ran = ran.says("this run is not on record  exit 3: could not tell\n").never_says("opsctl show");
     ran.says_on_stderr("error: this run is not on record: the journal ").says_on_stderr(why);
     let quiet = case.run(["daily", "check", "--quiet", "--format", "json"]).exits(3);
     assert_eq!(quiet.json()["exit"], 3, "{quiet}");

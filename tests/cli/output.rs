@@ -1,9 +1,12 @@
 //! Where reports go and how they look: pipes, terminals, files.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
 
 use super::both;
-use super::interrupts::slow;
+use super::interrupts::{slow, started};
 use crate::support::case::{Case, Ran};
 use crate::support::terminal;
 
@@ -115,6 +118,42 @@ fn a_report_that_cannot_be_written_is_found_out_before_anything_runs() {
          help: check the folder and its permissions\n",
     );
     assert!(!case.path("pids").exists() && !case.journal().exists());
+}
+
+#[test]
+fn a_report_in_a_folder_without_permission_is_found_out_before_anything_runs() {
+    let case = slow("forbidden").file("reports/old.json", "the one before");
+    fs::set_permissions(case.path("reports"), fs::Permissions::from_mode(0o555)).unwrap();
+    let case = case.by_nobody();
+    for file in ["reports/new.json", "reports/old.json"] {
+        let ran = case.run(["daily", "slow", "--report", &format!("json={file}")]).exits(3).prints("");
+        ran.says_on_stderr(&format!("error: cannot write the report {file}: Permission denied"));
+    }
+    assert!(!case.path("pids").exists());
+}
+
+/// Whoever reads the file of a report never sees half of one, nor none.
+#[test]
+fn a_report_replaces_the_one_before_when_the_run_is_over() {
+    let case = slow("replaced").file("old.json", "the one before").file("report.json", "");
+    let (old, link) = (case.path("old.json"), case.path("report.json"));
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("old.json", &link).unwrap();
+
+    let running = started(&case, &["--report", "json=report.json", "--report", "plain=new.txt"]);
+    assert_eq!(fs::read_to_string(&old).unwrap(), "the one before");
+    assert!(!case.path("new.txt").exists());
+    running.signal(Signal::TERM).ends().exits(143);
+
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&old).unwrap()).unwrap();
+    assert_eq!(json["exit"], 143);
+    assert!(link.is_symlink(), "what the link leads to was replaced");
+    let mode = |path: &str| fs::metadata(case.path(path)).unwrap().permissions().mode() & 0o777;
+    fs::write(case.path("any"), "").unwrap();
+    assert_eq!((mode("old.json"), mode("new.txt")), (0o640, mode("any")));
+    let mut left = fs::read_dir(case.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.any(|name| name.to_string_lossy().contains("opsctl-report")));
 }
 
 #[test]

@@ -21,13 +21,14 @@ fn gzip() -> &'static [u8] {
     &compressed()[0].1
 }
 
-/// The one note on a backup that is not intact.
+/// The one note on a backup that is not intact, without the name of the file with which it begins.
 fn trouble(name: &str, content: &[u8]) -> String {
     let seen = read_bytes(name, content);
     assert_eq!(fact(&seen, "intact"), NO, "{name}: {seen:?}");
     assert_eq!(seen.error, None, "{name}");
     assert_eq!(seen.notes.len(), 1, "{name}: {:?}", seen.notes);
-    seen.notes[0].clone()
+    let about_the_file = seen.notes[0].strip_prefix(&format!("{name} "));
+    about_the_file.unwrap_or_else(|| panic!("{:?}", seen.notes)).to_owned()
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn no_content_of_a_backup_is_told() {
 fn content_of_no_known_kind_is_not_called_intact() {
     let seen = read_bytes("a.gpg", b"\x85\x02\x0c something encrypted");
     assert_eq!((fact(&seen, "intact"), text(&seen, "kind")), (None, "other".to_owned()));
-    assert_eq!(seen.notes, ["has content of no kind that can be checked"]);
+    assert_eq!(seen.notes, ["a.gpg has content of no kind that can be checked"]);
 }
 
 fn tar(folder: &Path) -> Vec<u8> {

@@ -44,12 +44,12 @@ fn a_dump_of_mariadb_shows_database_and_tables() {
     assert_eq!(tables(&seen), ["customer", "ticket"], "neither the view nor text in a row is a table");
     assert_eq!(fact(&seen, "table_count"), Some(&Value::Integer(2)));
     assert_eq!(fact(&seen, "tables_missing"), Some(&Value::Integer(1)));
-    assert_eq!(seen.notes, ["has no table invoice"]);
+    assert_eq!(seen.notes, ["a.sql.gz has no table invoice"]);
     assert_eq!(fact(&seen, "unpacked_size"), Some(&Value::bytes(dump.len() as u64)));
 
     let cut = read_bytes("a.sql", &dump[..dump.len() - 60]);
     assert_eq!((fact(&cut, "intact"), fact(&cut, "complete")), (NO, NO));
-    assert_eq!(cut.notes, ["ends without the line `-- Dump completed`"]);
+    assert_eq!(cut.notes, ["a.sql ends without the line `-- Dump completed`"]);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_plain_dump_of_postgresql_shows_its_tables() {
         assert_eq!(tables(&seen), ["cache", "customer", "sales.Order"]);
     }
     let cut = read_bytes("a.sql", &dump[..dump.len() - 100]);
-    assert_eq!(cut.notes, ["ends without the line `-- PostgreSQL database dump complete`"]);
+    assert_eq!(cut.notes, ["a.sql ends without the line `-- PostgreSQL database dump complete`"]);
     assert_eq!(fact(&cut, "intact"), NO);
 }
 
@@ -132,13 +132,17 @@ fn an_archive_of_postgresql_is_read_with_all_its_data() {
     // The list of contents is at the beginning, so it alone would not notice.
     let cut = read_bytes("a.dump", &archive[..archive.len() / 2]);
     assert_eq!(fact(&cut, "intact"), NO, "{cut:?}");
-    assert!(cut.notes[0].starts_with("is damaged: pg_restore: error: "), "{:?}", cut.notes);
+    assert!(cut.notes[0].starts_with("a.dump is damaged: pg_restore: error: "), "{:?}", cut.notes);
     assert_eq!(fact(&read_bytes("a.dump", &archive[..30]), "intact"), NO);
     // A format that is newer than the program that reads it.
     let newer = [b"PGDMP\x63", &archive[6..]].concat();
     let seen = read_bytes("a.dump", &newer);
     assert_eq!(fact(&seen, "intact"), None);
-    assert!(seen.notes[0].starts_with("pg_restore is older than the archive: "), "{:?}", seen.notes);
+    assert!(
+        seen.notes[0].starts_with("a.dump was not read: pg_restore is older than the archive (pg_restore: error: "),
+        "{:?}",
+        seen.notes
+    );
 }
 
 #[test]
@@ -146,7 +150,7 @@ fn an_archive_inside_another_compression_is_not_called_complete() {
     let archive = postgres_dump("pg_dump", "backup_wrapped", &["--format=custom", "backup_wrapped"]);
     let seen = read_bytes("a.dump.gz", &filter("gzip", &[], &archive));
     assert_eq!((fact(&seen, "intact"), fact(&seen, "complete")), (None, None));
-    assert_eq!(seen.notes, ["is an archive of PostgreSQL inside another compression, which was not read"]);
+    assert_eq!(seen.notes, ["a.dump.gz is an archive of PostgreSQL inside another compression, which was not read"]);
 }
 
 #[test]
@@ -177,11 +181,11 @@ fn a_copy_of_a_sqlite_database_is_checked_page_by_page() {
     let whole = fs::read(&file).unwrap();
     let cut = read_bytes("a.db", &whole[..whole.len() - 5000]);
     assert_eq!(fact(&cut, "intact"), NO);
-    assert!(cut.notes[0].starts_with("is cut off: the database has "), "{:?}", cut.notes);
+    assert!(cut.notes[0].starts_with("a.db is cut off: the database has "), "{:?}", cut.notes);
     assert_eq!(fact(&read_bytes("a.db.gz", &filter("gzip", &[], &whole[..whole.len() - 5000])), "intact"), NO);
     let mut broken = whole.clone();
     broken[4096..4096 * 4].fill(0x5a);
     let broken = read_bytes("a.db", &broken);
     assert_eq!((fact(&broken, "intact"), &broken.error), (NO, &None));
-    assert!(broken.notes[0].starts_with("is damaged"), "{:?}", broken.notes);
+    assert!(broken.notes[0].starts_with("a.db is damaged: "), "{:?}", broken.notes);
 }

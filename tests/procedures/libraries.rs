@@ -51,7 +51,7 @@ error: a procedure has no key `step`
 2 | step: []
   | ^^^^ unknown key
   |
-  = help: did you mean `steps`? the keys are title, original_title, purpose, owner, schedule, budget, escalate, report, symptoms, lock, unattended, steps, criteria
+  = help: did you mean `steps`? The keys are title, original_title, purpose, owner, schedule, budget, escalate, report, symptoms, lock, unattended, steps, criteria
 ",
     );
 }
@@ -94,7 +94,7 @@ fn a_pack_that_is_not_there_is_refused_with_those_that_are() {
         r"
 error: there is no built-in pack `helpdsk`
  |
- = help: did you mean `helpdesk`? built in are helpdesk, host; a folder is written with a slash: `./helpdsk`
+ = help: did you mean `helpdesk`? Built in are helpdesk, host; a folder is written with a slash: `./helpdsk`
 
 error: cannot read the pack none: No such file or directory (os error 2)
  |
@@ -138,7 +138,7 @@ error: a pack has no key `titel`
 1 | titel: Pack
   | ^^^^^ unknown key
   |
-  = help: did you mean `title`? the keys are title, vars
+  = help: did you mean `title`? The keys are title, vars
 ",
     );
 }

@@ -29,6 +29,9 @@ pub struct Case {
 
 pub const EXE: &str = env!("CARGO_BIN_EXE_opsctl");
 
+/// Under `nohup` the tests ignore this signal, and what they start would inherit that.
+const ORDINARY: [&str; 2] = ["env", "--default-signal=HUP"];
+
 impl Case {
     pub fn new(name: &str) -> Self {
         Self::below(&std::env::temp_dir(), name)
@@ -90,7 +93,7 @@ impl Case {
     }
 
     fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let words = self.before.iter().map(String::as_str).chain([EXE]).map(Into::into);
+        let words = ORDINARY.into_iter().chain(self.before.iter().map(String::as_str)).chain([EXE]).map(Into::into);
         let mut words = words.chain(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         let mut command = Command::new(words.next().expect("a program"));
         command
@@ -153,8 +156,13 @@ impl Case {
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
         let mut command = self.command([] as [&str; 0]);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", line]).env_clear().current_dir(self.folder.path()).stdin(Stdio::null());
+        let mut shell = Command::new(ORDINARY[0]);
+        shell
+            .args(&ORDINARY[1..])
+            .args(["sh", "-c", line])
+            .env_clear()
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
         for (name, value) in command.env("PATH", path).get_envs() {
             shell.env(name, value.unwrap_or_default());
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::server;
+use super::{server, web};
 
 /// A user who may do everything, over TCP and over the socket.
 pub const USER: &str = "opsctl";
@@ -23,7 +23,7 @@ pub struct MariaDb {
     pub socket: PathBuf,
 }
 
-/// The shared server. It listens on 127.0.0.1 and on a socket, where `root` needs no password.
+/// The shared server. It listens on 127.0.0.1, with and without TLS, and on a socket, where `root` needs no password.
 pub fn server() -> &'static MariaDb {
     static SERVER: OnceLock<MariaDb> = OnceLock::new();
     SERVER.get_or_init(start)
@@ -58,6 +58,7 @@ fn start() -> MariaDb {
     assert!(install.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&install.stderr));
 
     let port = server::free_port();
+    let tls = web::local();
     let mut command = vec![server::program("mariadbd"), "--no-defaults".into(), "--user=root".into()];
     command.extend(fast.map(str::to_owned));
     command.extend([
@@ -66,7 +67,10 @@ fn start() -> MariaDb {
         format!("--pid-file={}", folder.join("pid").display()),
         format!("--log-error={}", folder.join("log").display()),
         format!("--port={port}"),
-        "--bind-address=127.0.0.1".into(),
+        // By the second address it has a name that its certificate does not have.
+        "--bind-address=127.0.0.1,127.0.0.2".into(),
+        format!("--ssl-cert={}", tls.certificate.display()),
+        format!("--ssl-key={}", tls.key.display()),
         "--innodb-flush-log-at-trx-commit=0".into(),
         "--skip-name-resolve".into(),
         "--max-connections=300".into(),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::server;
+use super::{server, web};
 
 /// A superuser, over TCP with a password and over the socket without.
 pub const USER: &str = "opsctl";
@@ -28,7 +28,7 @@ pub struct Postgres {
     pub programs: PathBuf,
 }
 
-/// The shared server, on 127.0.0.1 and on a socket.
+/// The shared server, on 127.0.0.1, with and without TLS, and on a socket.
 pub fn server() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(start)
@@ -71,12 +71,23 @@ fn start() -> Postgres {
     let made = Command::new(&initdb[0]).args(&initdb[1..]).current_dir("/").output().expect("initdb runs");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
 
+    let tls = web::local();
+    // The server refuses a key that others could read.
+    let key = folder.join("key");
+    let copy = as_server_user(&["cp", "--no-preserve=all"].map(str::to_owned));
+    let copied = Command::new(&copy[0]).args(&copy[1..]).args([&tls.key, &key]).status().expect("cp runs");
+    assert!(copied.success(), "the server's key is copied");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("the server's key is closed");
     let port = server::free_port();
     let mut command = vec![programs.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
     let settings = [
         format!("port={port}"),
         format!("unix_socket_directories={}", folder.display()),
-        "listen_addresses=127.0.0.1".into(),
+        // By the second address it has a name that its certificate does not have.
+        "listen_addresses=127.0.0.1,127.0.0.2".into(),
+        "ssl=on".into(),
+        format!("ssl_cert_file={}", tls.certificate.display()),
+        format!("ssl_key_file={}", key.display()),
         "fsync=off".into(),
         "synchronous_commit=off".into(),
         "full_page_writes=off".into(),

@@ -48,6 +48,22 @@ pub struct Nginx {
     pub old_tls: u16,
 }
 
+/// What a server of another kind needs to speak TLS, as files.
+pub struct Local {
+    /// For localhost and 127.0.0.1.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// The authority that issued it.
+    pub ca: PathBuf,
+    /// An authority that did not.
+    pub other_ca: PathBuf,
+}
+
+pub fn local() -> Local {
+    let file = |name: &str| certificates().folder.join(name);
+    Local { certificate: file("good.pem"), key: file("good.key"), ca: file("ca.pem"), other_ca: file("self.pem") }
+}
+
 /// The certificates of the tests, as files.
 struct Certificates {
     folder: PathBuf,

@@ -24,7 +24,7 @@ pub enum Restored {
 /// Reads the whole archive, data included: a list of its contents alone would not notice that data are cut off.
 pub async fn read(path: &Path, wanted: &[String], bound: &Bound) -> Result<Restored, ProbeError> {
     let Some(program) = pg_restore() else {
-        return Ok(Restored::Unknown("pg_restore is not installed, so the archive was not read".to_owned()));
+        return Ok(Restored::Unknown("was not read: pg_restore is not installed".to_owned()));
     };
     let mut child = Command::new(program)
         .args(["--create", "--file=-"])
@@ -51,7 +51,7 @@ pub async fn read(path: &Path, wanted: &[String], bound: &Bound) -> Result<Resto
     }
     let reason = errors.lines().find(|line| line.contains("error:")).unwrap_or("no reason given");
     if reason.contains("unsupported version") {
-        return Ok(Restored::Unknown(format!("pg_restore is older than the archive: {reason}")));
+        return Ok(Restored::Unknown(format!("was not read: pg_restore is older than the archive ({reason})")));
     }
     Ok(Restored::Read(content, End::Damaged(format!("is damaged: {reason}"))))
 }

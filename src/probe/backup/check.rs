@@ -29,9 +29,9 @@ struct Findings {
     compression: Option<Compression>,
     kind: Option<Kind>,
     content: Option<Content>,
-    /// Each is a reason why the backup is not intact.
+    /// Each is a reason why the backup is not intact, and reads on after the name of the file.
     troubles: Vec<String>,
-    /// Why it is not known whether the backup is intact.
+    /// Why it is not known whether the backup is intact; it reads on in the same way.
     doubt: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub async fn look(
     if depth == Depth::Head {
         subject.facts.extend(found.compression.map(|found| ("compression".to_owned(), Value::text(found.word()))));
     } else {
-        report(found, wanted, subject);
+        report(found, path, wanted, subject);
     }
     Ok(())
 }
@@ -129,7 +129,8 @@ async fn restore(path: &Path, wanted: &[String], bound: &Bound, found: &mut Find
     Ok(())
 }
 
-fn report(mut found: Findings, wanted: &[String], subject: &mut Subject) {
+fn report(mut found: Findings, path: &Path, wanted: &[String], subject: &mut Subject) {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     if let Some(Content { kind, complete: Some(false), .. }) = found.content
         && let Some(line) = kind.last_line()
         && found.troubles.is_empty()
@@ -139,10 +140,10 @@ fn report(mut found: Findings, wanted: &[String], subject: &mut Subject) {
     match (&found.doubt, found.troubles.is_empty()) {
         (_, false) => subject.set("intact", Value::Bool(false)),
         (None, true) => subject.set("intact", Value::Bool(true)),
-        (Some(doubt), true) => subject.note(doubt),
+        (Some(doubt), true) => subject.note(format!("{name} {doubt}")),
     }
     for trouble in &found.troubles {
-        subject.note(trouble);
+        subject.note(format!("{name} {trouble}"));
     }
     if let Some(compression) = found.compression {
         subject.set("compression", Value::text(compression.word()));
@@ -151,11 +152,11 @@ fn report(mut found: Findings, wanted: &[String], subject: &mut Subject) {
         subject.set("kind", Value::text(kind.word()));
     }
     if let Some(content) = found.content {
-        report_content(content, wanted, subject);
+        report_content(content, &name, wanted, subject);
     }
 }
 
-fn report_content(content: Content, wanted: &[String], subject: &mut Subject) {
+fn report_content(content: Content, name: &str, wanted: &[String], subject: &mut Subject) {
     subject.set("unpacked_size", Value::bytes(content.size));
     if let Some(complete) = content.complete {
         subject.set("complete", Value::Bool(complete));
@@ -165,7 +166,7 @@ fn report_content(content: Content, wanted: &[String], subject: &mut Subject) {
     }
     if content.kind.last_line().is_none() && content.table_count == 0 {
         if !wanted.is_empty() {
-            subject.note(format!("the tables of content of the kind {} cannot be listed", content.kind.word()));
+            subject.note(format!("the tables of {name} cannot be listed: its kind is {}", content.kind.word()));
         }
         return;
     }
@@ -175,7 +176,7 @@ fn report_content(content: Content, wanted: &[String], subject: &mut Subject) {
         subject.set("tables_missing", Value::count(content.missing.len() as u64));
     }
     if !content.missing.is_empty() {
-        subject.note(format!("has no table {}", content.missing.join(", ")));
+        subject.note(format!("{name} has no table {}", content.missing.join(", ")));
     }
 }
 

@@ -39,6 +39,10 @@ pub fn explain(error: &reqwest::Error, url: &Url, trace: &Trace) -> String {
             "received unexpected message from connection" => {
                 format!("the answer of {at} is not HTTP: it came before the request")
             }
+            // Before the request was sent: how is not told.
+            "connection was not ready" | "connection closed" => {
+                format!("{at} closed the connection or spoke first, as servers of other protocols do")
+            }
             other => format!("no answer from {at}: {other}"),
         },
     }

@@ -1,6 +1,6 @@
 //! Where a database is, from its URL.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use sqlx::mysql::MySqlConnectOptions;
@@ -117,6 +117,21 @@ pub fn passwords(url: &str) -> Vec<String> {
         passwords.push(written.to_owned());
     }
     passwords
+}
+
+/// The files for TLS that `url` names. The drivers say only that something does not exist, not that it is one of them.
+pub fn tls_files(url: &str) -> Vec<PathBuf> {
+    let names = |option: &str| {
+        matches!(
+            option,
+            "sslca" | "ssl-ca" | "sslrootcert" | "ssl-root-cert" | "sslcert" | "ssl-cert" | "sslkey" | "ssl-key"
+        )
+    };
+    let (_, options) = url.split_once('?').unwrap_or_default();
+    let given = options.split('&').filter_map(|pair| pair.split_once('=')).filter(|(option, _)| names(option));
+    let files = given.map(|(_, file)| percent_decoded(file));
+    // A certificate may stand in the URL itself.
+    files.filter(|file| !file.trim_start().starts_with("-----BEGIN")).map(PathBuf::from).collect()
 }
 
 fn percent_decoded(text: &str) -> String {

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use super::super::ProbeError;
+use crate::model::unit::Quantity;
 
 pub enum Trouble {
     /// The database does not answer: an observation, with the reason.
@@ -23,7 +25,7 @@ const READ_ONLY: &str = "a probe only looks; put changes into an action";
 
 impl Trouble {
     pub fn no_answer(limit: Duration) -> Self {
-        Self::Down(format!("no answer within {limit:?}"))
+        Self::Down(format!("no answer within {}", Quantity::duration(limit).rounded()))
     }
 
     /// The other side speaks another protocol, or its own badly.
@@ -43,6 +45,9 @@ impl Trouble {
 
     fn io(error: &io::Error) -> Self {
         use io::ErrorKind;
+        if let Some(rustls::Error::InvalidCertificate(error)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return Self::Down(one_line(&certificate(error), 300));
+        }
         Self::Down(match error.kind() {
             ErrorKind::PermissionDenied => {
                 return Self::blind("permission", "no permission to open the socket", "run opsctl as a user who may");
@@ -147,6 +152,29 @@ impl From<sqlx::Error> for Trouble {
             error => Self::nonsense(&error.to_string()),
         }
     }
+}
+
+/// What is wrong with the certificate that the server presents.
+fn certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer => "its certificate was issued by an authority that is not trusted here; name \
+                                            the authority's file in the URL (`ssl-ca`, for PostgreSQL `sslrootcert`)"
+            .to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate expired".to_owned(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            format!("its certificate is for {}, not for {}", names(presented), expected.to_str())
+        }
+        other => format!("its certificate is not valid: {other}"),
+    }
+}
+
+/// `localhost` of `DnsName("localhost")`.
+fn names(presented: &[String]) -> String {
+    let bare = |name: &String| {
+        let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
+        inner.trim_end_matches(')').trim_matches('"').to_owned()
+    };
+    presented.iter().map(bare).collect::<Vec<_>>().join(" and ")
 }
 
 /// `text` in one line of at most `most` characters.

@@ -160,7 +160,7 @@ error: step `memory` expects nothing of `avail`
 7 |   - { says: There is memory, proven_by: [memory.avail] }
   |                                          ^^^^^^^^^^^^
   |
-  = help: did you mean `available`? it expects available
+  = help: did you mean `available`? It expects available
 ",
     );
 }

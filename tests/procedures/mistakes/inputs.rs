@@ -20,7 +20,7 @@ error: the variable `site_ulr` is not defined
 4 |     probe: { http: { url: "{{ site_ulr }}/login" } }
   |                           ^^^^^^^^^^^^^^^^^^^^^^ undefined
   |
-  = help: add `site_ulr` to `vars` of the site file, or use --set site_ulr=VALUE; did you mean `site_url`? defined are site_url, names, empty, none, token
+  = help: add `site_ulr` to `vars` of the site file, or use --set site_ulr=VALUE; did you mean `site_url`? Defined are site_url, names, empty, none, token
 "#,
     );
 }
@@ -43,7 +43,7 @@ error: there is no kind of probe `htp`
 4 |     probe: { htp: { url: "http://127.0.0.1/" } }
   |              ^^^ unknown kind
   |
-  = help: did you mean `http`? kinds are <kinds>
+  = help: did you mean `http`? Kinds are <kinds>
 "#,
     );
 }
@@ -89,7 +89,7 @@ error: `http` has no input `ulr`
 4 |     probe: { http: { ulr: "http://127.0.0.1/", url: "http://127.0.0.1/" } }
   |                      ^^^ no such input
   |
-  = help: did you mean `url`? it takes <inputs of http>
+  = help: did you mean `url`? It takes <inputs of http>
 "#,
     );
 }
@@ -258,7 +258,7 @@ error: the variable `site` is not defined
 4 |     when: vars.site
   |           ^^^^^^^^^ undefined
   |
-  = help: did you mean `site_url`? defined are site_url, names, empty, none, token
+  = help: did you mean `site_url`? Defined are site_url, names, empty, none, token
 ",
     );
 }

@@ -23,7 +23,7 @@ error: there is no step `memroy` that could prove this
 7 |   - { says: There is memory, proven_by: [memroy] }
   |                                          ^^^^^^
   |
-  = help: did you mean `memory`? the steps are memory
+  = help: did you mean `memory`? The steps are memory
 ",
     );
 }
@@ -47,7 +47,7 @@ error: there is no step `hom`
 4 |     needs: [hom]
   |             ^^^
   |
-  = help: did you mean `home`? the steps are home
+  = help: did you mean `home`? The steps are home
 ",
     );
 }
@@ -228,7 +228,7 @@ error: there is no step `hme`
 4 |     when: steps.hme is passed and var.x
   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: did you mean `home`? the steps are home
+  = help: did you mean `home`? The steps are home
 ",
     );
 }

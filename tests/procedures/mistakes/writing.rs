@@ -21,7 +21,7 @@ error: a step has no key `titel`
 4 |     titel: Home page
   |     ^^^^^ unknown key
   |
-  = help: did you mean `title`? the keys are id, title, why, next, tags, needs, when, timeout, retry, probe, gather, expect, prefer, finding, action, precheck, verify, undo, irreversible, effect, on_failure, manual, decision, note, approval, notify, report, procedure, marks, for_each, always
+  = help: did you mean `title`? The keys are id, title, why, next, tags, needs, when, timeout, retry, probe, gather, expect, prefer, finding, action, precheck, verify, undo, irreversible, effect, on_failure, manual, decision, note, approval, notify, report, procedure, marks, for_each, always
 ",
     );
 }
