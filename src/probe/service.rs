@@ -48,12 +48,16 @@ const FACTS: &[FactSpec] = &[
     FactSpec::implied_unless(
         "active",
         &["state", "sub_state", "result", "masked", "scheduled", "failed_units", "crash_loops"],
-        "it is up; false while it still starts, and while it waits to be started again. Expected of every unit whose \
-         step names neither this nor `state`, `sub_state`, `result`, `masked` or `scheduled`",
+        "it is up; false while it still starts, and while it waits to be started again. Not implied where the step \
+         names `state`, `sub_state`, `result`, `masked` or `scheduled`",
     ),
     FactSpec::new("state", FactType::Text, "active, reloading, inactive, failed, activating or deactivating"),
     FactSpec::new("sub_state", FactType::Text, "the state in systemd's words for the type, such as running or exited"),
-    FactSpec::new("state_age", FactType::Duration, "since it came into this state; missing if it never left it"),
+    FactSpec::new(
+        "state_age",
+        FactType::Duration,
+        "since it came into this state; missing if it has been like this since boot",
+    ),
     FactSpec::new(
         "enabled",
         FactType::Bool,
