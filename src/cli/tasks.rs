@@ -19,7 +19,8 @@ use crate::procedure::diagnostic::suggestion;
 use resume::Unfinished;
 
 pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
-    let (path, zone) = settings::journal_of(globals)?;
+    let access = if matches.subcommand().is_some() { Access::Write } else { Access::Read };
+    let (path, zone) = settings::journal_of(globals, access)?;
     let runs = block_on(resume::unfinished(&path))??;
     match matches.subcommand() {
         Some(("done", matches)) => done(matches, &runs, &path),

@@ -26,6 +26,7 @@ pub mod log;
 pub mod memory;
 pub mod process;
 pub mod secrets;
+pub mod service;
 pub mod sql;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
@@ -70,6 +71,7 @@ pub const KINDS: &[&Kind] = &[
     &log::KIND,
     &disk::KIND,
     &process::KIND,
+    &service::KIND,
     &file::KIND,
     &backup::KIND,
     &command::KIND,

@@ -93,9 +93,9 @@ impl Lab {
 
     /// Writes a file inside, with the folders above it.
     pub fn write(&self, path: &str, content: &str) {
-        let new = self.share().join("new");
-        fs::write(&new, content).expect("a file");
-        self.run(["install", "-D", "--mode=644", "--", text(&new), path]).exits(0);
+        let new = tempfile::NamedTempFile::new_in(self.share()).expect("a file");
+        fs::write(new.path(), content).expect("its content");
+        self.run(["install", "-D", "--mode=644", "--", text(new.path()), path]).exits(0);
     }
 }
 
