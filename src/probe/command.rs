@@ -14,10 +14,10 @@ use crate::model::secret::MaybeSecret;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 
-mod child;
+pub(crate) mod child;
 mod json;
 mod plugin;
-mod start;
+pub(crate) mod start;
 
 use child::{End, Stream};
 

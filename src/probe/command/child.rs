@@ -39,9 +39,14 @@ pub enum End {
 }
 
 /// The process group of a child that was started as the leader of its own. Dropping it kills what is left of it.
-struct Group(Option<Pid>);
+pub struct Group(Option<Pid>);
 
 impl Group {
+    /// `child` must lead a process group of its own.
+    pub fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // An error means that nothing is left of the group.
@@ -59,8 +64,7 @@ impl Drop for Group {
 impl Running {
     /// `child` must lead a process group of its own and have both outputs piped.
     pub fn new(child: Child) -> Self {
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Self { child, group: Group(group), begun: Instant::now() }
+        Self { group: Group::of(&child), child, begun: Instant::now() }
     }
 
     /// Waits for the end of the process, until `deadline` or `cancel`. Afterwards nothing is left of its group.

@@ -27,7 +27,7 @@ pub fn start(mut command: Command, program: &str, user: Option<&str>) -> Result<
     command.spawn().map(Running::new).map_err(|error| explain(&error, program, folder.as_deref(), user))
 }
 
-fn explain(error: &io::Error, program: &str, folder: Option<&Path>, user: Option<&str>) -> ProbeError {
+pub fn explain(error: &io::Error, program: &str, folder: Option<&Path>, user: Option<&str>) -> ProbeError {
     let who = user.map(|user| format!(" as user {user}")).unwrap_or_default();
     if error.raw_os_error() == NOT_PERMITTED {
         return ProbeError::new("permission", format!("no permission to run `{program}`{who}"))

@@ -9,12 +9,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use super::super::ProbeError;
 
+#[derive(Clone)]
 pub struct Site {
     pub server: Server,
     /// Host and port, socket or file: for messages.
     pub place: String,
 }
 
+#[derive(Clone)]
 pub enum Server {
     MySql(MySqlConnectOptions),
     Postgres(PgConnectOptions),
@@ -119,7 +121,7 @@ pub fn passwords(url: &str) -> Vec<String> {
     passwords
 }
 
-fn percent_decoded(text: &str) -> String {
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
