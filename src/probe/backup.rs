@@ -10,13 +10,14 @@ use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 
-mod archive;
-mod check;
-mod content;
-mod decode;
+pub(crate) mod archive;
+pub(crate) mod check;
+pub(crate) mod content;
+pub(crate) mod decode;
 mod find;
 mod latest;
-mod name;
+pub(crate) mod name;
+mod restore;
 mod series;
 mod sqlite;
 mod tar;
@@ -25,6 +26,7 @@ use check::Depth;
 use decode::Bound;
 use find::Find;
 use name::NamePattern;
+use restore::Drill;
 
 pub static KIND: Kind = Kind {
     name: "backup",
@@ -32,7 +34,8 @@ pub static KIND: Kind = Kind {
             out. It is read to its end only when a step names one of intact, complete, kind, database, tables, \
             table_count, tables_missing or unpacked_size, or when `integrity` or `tables` is given; a mere look \
             whether it is there stays fast. gzip, zstd, xz and bzip2 are read, and so are the dumps of mariadb-dump, \
-            mysqldump, pg_dump, pg_dumpall and SQLite, databases of SQLite themselves, and tar",
+            mysqldump, pg_dump, pg_dumpall and SQLite, databases of SQLite themselves, and tar. `restore` proves that it can \
+            be restored",
     inputs: &[
         InputSpec {
             name: "folder",
@@ -79,6 +82,13 @@ pub static KIND: Kind = Kind {
             need: Need::Optional,
             about: "tables that the dump must create, as `customer` or `sales.customer`; `tables_missing` counts those \
                     that it does not",
+        },
+        InputSpec {
+            name: "restore",
+            ty: InputType::Group(restore::INPUTS),
+            need: Need::Optional,
+            about: "restores the backup for real into a scratch database of a server of the site, asks it, and drops \
+                    it; give the step a `timeout` that is long enough",
         },
     ],
     facts: &[
@@ -129,6 +139,17 @@ pub static KIND: Kind = Kind {
             "days without a backup among the 30 up to the newest, from the first one on",
         ),
         FactSpec::new("gap_days", FactType::Texts, "the dates of these days"),
+        restore::RESTORED,
+        restore::NAMES_OTHER,
+        restore::TOOK,
+        restore::RESTORED_TABLES,
+        restore::RESTORED_ROWS,
+        restore::CHECK,
+        restore::PRODUCTION,
+        restore::SHARE,
+        restore::RECOVERY_POINT,
+        restore::DROPPED,
+        restore::LEFT_OVER,
     ],
     example: include_str!("../../examples/probes/backup.yaml"),
     limit: std::time::Duration::from_mins(15),
@@ -165,7 +186,8 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
         InputError::new("dated", message, "write `yesterday`, `today`, `newest` or a date such as `2026-11-20`")
     })?;
     let integrity = inputs.has("integrity").then(|| inputs.flag("integrity"));
-    Ok(Box::new(BackupProbe { place, dated, integrity, tables: inputs.texts("tables").to_vec() }))
+    let drill = inputs.group("restore").map(Drill::new).transpose()?;
+    Ok(Box::new(BackupProbe { place, dated, integrity, tables: inputs.texts("tables").to_vec(), drill }))
 }
 
 #[derive(Clone, Copy)]
@@ -208,6 +230,7 @@ struct BackupProbe {
     dated: Dated,
     integrity: Option<bool>,
     tables: Vec<String>,
+    drill: Option<Drill>,
 }
 
 impl Probe for BackupProbe {
@@ -239,8 +262,13 @@ impl BackupProbe {
                 Ok((subject, file))
             })
             .await?;
-        if let (Some(file), Some(depth)) = (file, self.depth(cx))
+        let Some(file) = file else { return Ok(subject.into()) };
+        if let Some(depth) = self.depth(cx)
             && let Err(error) = check::look(&file, &self.tables, depth, cx, &bound, &mut subject).await
+        {
+            subject.error = Some(error.message);
+        } else if let Some(drill) = &self.drill
+            && let Err(error) = drill.run(&file, cx, &mut subject).await
         {
             subject.error = Some(error.message);
         }

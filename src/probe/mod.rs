@@ -18,6 +18,7 @@ use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
 pub mod backup;
 pub mod command;
+pub mod database;
 pub mod disk;
 pub mod file;
 pub mod http;

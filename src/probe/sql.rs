@@ -19,14 +19,14 @@ use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::value::Value;
 
-mod answer;
+pub(crate) mod answer;
 mod cell;
-mod mysql;
-mod postgres;
-mod site;
-mod sqlite;
-mod statement;
-mod trouble;
+pub(crate) mod mysql;
+pub(crate) mod postgres;
+pub(crate) mod site;
+pub(crate) mod sqlite;
+pub(crate) mod statement;
+pub(crate) mod trouble;
 
 pub static KIND: Kind = Kind {
     name: "sql",
@@ -81,22 +81,22 @@ struct Sql {
 }
 
 /// One statement, ready to be sent.
-struct Question<'a> {
-    sql: &'a str,
-    parameters: &'a [String],
-    timezone: chrono_tz::Tz,
-    limits: Limits,
+pub(crate) struct Question<'a> {
+    pub(crate) sql: &'a str,
+    pub(crate) parameters: &'a [String],
+    pub(crate) timezone: chrono_tz::Tz,
+    pub(crate) limits: Limits,
 }
 
 /// When to give up: the server first, so that it can say so and nothing is left running; then we.
 #[derive(Clone, Copy)]
-struct Limits {
+pub(crate) struct Limits {
     server: Instant,
     client: Instant,
 }
 
 impl Limits {
-    fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         let begin = Instant::now();
         let margin = (limit / 10).min(Duration::from_millis(500));
         Self { server: begin + limit - margin * 2, client: begin + limit - margin }

@@ -40,9 +40,14 @@ pub enum End {
 }
 
 /// The process group of a child that was started as the leader of its own. Dropping it kills what is left of it.
-struct Group(Option<Pid>);
+pub struct Group(Option<Pid>);
 
 impl Group {
+    /// `child` must lead a process group of its own.
+    pub fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // An error means that nothing is left of the group.
@@ -60,8 +65,7 @@ impl Drop for Group {
 impl Running {
     /// `child` must lead a process group of its own; what it prints is read where it is piped.
     pub fn new(child: Child) -> Self {
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Self { child, group: Group(group), begun: Instant::now(), leaves: false }
+        Self { group: Group::of(&child), child, begun: Instant::now(), leaves: false }
     }
 
     /// What it has started goes on when it ends by itself: a service. Nothing may have been piped.

@@ -9,12 +9,14 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use super::super::ProbeError;
 
+#[derive(Clone)]
 pub struct Site {
     pub server: Server,
     /// Host and port, socket or file: for messages.
     pub place: String,
 }
 
+#[derive(Clone)]
 pub enum Server {
     MySql(MySqlConnectOptions),
     Postgres(PgConnectOptions),
@@ -134,7 +136,7 @@ pub fn tls_files(url: &str) -> Vec<PathBuf> {
     files.filter(|file| !file.trim_start().starts_with("-----BEGIN")).map(PathBuf::from).collect()
 }
 
-fn percent_decoded(text: &str) -> String {
+pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

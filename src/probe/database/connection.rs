@@ -1,0 +1,180 @@
+//! One session that may write, with the same few verbs for all servers.
+
+use std::time::Duration;
+
+use sqlx::mysql::MySqlConnection;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, ValueRef as _};
+
+use super::{Target, within};
+use crate::probe::ProbeError;
+use crate::probe::backup::decode::Bound;
+use crate::probe::sql::site::Server;
+use crate::probe::sql::trouble::Trouble;
+
+/// The columns of a row as text; NULL is `None`.
+pub type Line = Vec<Option<String>>;
+
+pub struct Connection {
+    pub session: Session,
+    bound: Bound,
+    place: String,
+}
+
+pub enum Session {
+    MySql(MySqlConnection),
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+impl Connection {
+    /// The server itself ends a statement after `statement`, and a wait for a lock after `lock`.
+    ///
+    /// # Errors
+    /// No connection, no login.
+    pub async fn open(target: &Target, statement: Duration, lock: Duration, bound: &Bound) -> Result<Self, ProbeError> {
+        let place = target.shown();
+        let opening = async { open(&target.site.server).await.map_err(|error| explain(error, &place)) };
+        let session = within(bound, &format!("the login to {place}"), opening).await?;
+        let mut connection = Self { session, bound: bound.clone(), place };
+        connection.run(&limits(&connection.session, statement, lock)).await?;
+        Ok(connection)
+    }
+
+    /// Runs SQL that was written by this program; the number of rows that it changed.
+    ///
+    /// # Errors
+    /// What the server says; the time limit; cancellation.
+    pub async fn run(&mut self, sql: &str) -> Result<u64, ProbeError> {
+        let place = self.place.clone();
+        let bound = self.bound.clone();
+        let work = async {
+            let query = sqlx::raw_sql(AssertSqlSafe(sql));
+            match &mut self.session {
+                Session::MySql(connection) => query.execute(connection).await.map(|done| done.rows_affected()),
+                Session::Postgres(connection) => query.execute(connection).await.map(|done| done.rows_affected()),
+                Session::Sqlite(connection) => query.execute(connection).await.map(|done| done.rows_affected()),
+            }
+            .map_err(|error| explain(error, &place))
+        };
+        within(&bound, &format!("a statement on {place}"), work).await
+    }
+
+    /// The rows that a query of this program returns.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    pub async fn rows(&mut self, sql: &str) -> Result<Vec<Line>, ProbeError> {
+        let place = self.place.clone();
+        let bound = self.bound.clone();
+        let work = async {
+            let query = sqlx::raw_sql(AssertSqlSafe(sql));
+            let rows = match &mut self.session {
+                Session::MySql(connection) => query.fetch_all(connection).await.map(|rows| rows.iter().map(mysql).collect()),
+                Session::Postgres(connection) => {
+                    query.fetch_all(connection).await.map(|rows| rows.iter().map(postgres).collect())
+                }
+                Session::Sqlite(connection) => {
+                    query.fetch_all(connection).await.map(|rows| rows.iter().map(sqlite).collect())
+                }
+            };
+            rows.map_err(|error| explain(error, &place))
+        };
+        within(&bound, &format!("a query on {place}"), work).await
+    }
+
+    /// The first column of all rows.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    pub async fn texts(&mut self, sql: &str) -> Result<Vec<String>, ProbeError> {
+        Ok(self.rows(sql).await?.into_iter().filter_map(|mut row| row.swap_remove(0)).collect())
+    }
+
+    /// The first column of the first row.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    pub async fn text(&mut self, sql: &str) -> Result<Option<String>, ProbeError> {
+        Ok(self.texts(sql).await?.into_iter().next())
+    }
+
+    pub async fn close(self) {
+        match self.session {
+            Session::MySql(connection) => connection.close().await.ok(),
+            Session::Postgres(connection) => connection.close().await.ok(),
+            Session::Sqlite(connection) => connection.close().await.ok(),
+        };
+    }
+}
+
+async fn open(server: &Server) -> Result<Session, sqlx::Error> {
+    Ok(match server {
+        Server::MySql(options) => Session::MySql(options.clone().disable_statement_logging().connect().await?),
+        Server::Postgres(options) => Session::Postgres(options.clone().disable_statement_logging().connect().await?),
+        Server::Sqlite(options) => {
+            let options = options.clone().read_only(false).pragma("query_only", "OFF").disable_statement_logging();
+            Session::Sqlite(options.connect().await?)
+        }
+    })
+}
+
+/// MariaDB counts statements in seconds, MySQL only SELECT and in milliseconds; both wait for locks in whole seconds.
+fn limits(session: &Session, statement: Duration, lock: Duration) -> String {
+    let wait = lock.as_secs().max(1);
+    match session {
+        Session::MySql(_) => format!(
+            "SET NAMES utf8mb4, lock_wait_timeout = {wait}, innodb_lock_wait_timeout = {wait} \
+             /*M!, max_statement_time = {:.3} */ /*!50708, max_execution_time = {} */",
+            statement.as_secs_f64(),
+            statement.as_millis()
+        ),
+        Session::Postgres(_) => {
+            format!("SET statement_timeout = {}; SET lock_timeout = {}", statement.as_millis(), lock.as_millis())
+        }
+        Session::Sqlite(_) => format!("PRAGMA busy_timeout = {}", lock.as_millis()),
+    }
+}
+
+/// A database that does not answer is no observation here: something was to be done with it.
+pub fn explain(error: sqlx::Error, place: &str) -> ProbeError {
+    let mut error = match Trouble::from(error) {
+        Trouble::Down(why) => ProbeError::new("no_answer", why).help("find out what is wrong with the database server"),
+        Trouble::Blind(error) => error,
+    };
+    error.message = format!("{place}: {}", error.message);
+    error
+}
+
+fn mysql(row: &sqlx::mysql::MySqlRow) -> Line {
+    let text = |column| row.try_get_unchecked::<Vec<u8>, _>(column).ok();
+    (0..row.len()).map(|column| Some(String::from_utf8_lossy(&text(column)?).into_owned())).collect()
+}
+
+fn postgres(row: &sqlx::postgres::PgRow) -> Line {
+    let text = |column| {
+        let value = row.try_get_raw(column).ok().filter(|value| !value.is_null())?;
+        value.as_str().ok().map(str::to_owned)
+    };
+    (0..row.len()).map(text).collect()
+}
+
+fn sqlite(row: &sqlx::sqlite::SqliteRow) -> Line {
+    (0..row.len()).map(|column| row.try_get_unchecked::<Option<String>, _>(column).ok().flatten()).collect()
+}
+
+/// A name as the server reads it whatever it contains.
+#[must_use]
+pub fn quoted(session: &Session, name: &str) -> String {
+    match session {
+        Session::MySql(_) => format!("`{}`", name.replace('`', "``")),
+        Session::Postgres(_) | Session::Sqlite(_) => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+/// A text without a backslash, which the dialects read in different ways.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''").replace('\\', ""))
+}
