@@ -23,4 +23,5 @@ mod probe_memory;
 mod probe_process;
 mod probe_sql;
 mod procedures;
+mod redis;
 mod report;

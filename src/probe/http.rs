@@ -10,11 +10,11 @@ use crate::model::fact::{FactSpec, FactType, Observation};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 
 mod answer;
-mod exchange;
+pub(super) mod exchange;
 mod look;
 mod request;
-mod tls;
-mod trouble;
+pub(super) mod tls;
+pub(super) mod trouble;
 
 use exchange::Family;
 use look::Look;
