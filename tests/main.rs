@@ -12,6 +12,7 @@ mod inventory;
 mod journal;
 mod layers;
 mod model;
+mod port;
 mod probe_backup;
 mod probe_command;
 mod probe_disk;

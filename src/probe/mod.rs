@@ -24,6 +24,7 @@ pub mod http;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub mod port;
 pub mod process;
 pub mod redis;
 pub mod secrets;
@@ -72,6 +73,7 @@ pub const KINDS: &[&Kind] = &[
     &log::KIND,
     &disk::KIND,
     &process::KIND,
+    &port::KIND,
     &file::KIND,
     &backup::KIND,
     &command::KIND,
