@@ -124,10 +124,13 @@ fn keys_of_all_databases_are_counted_and_hits_make_a_ratio() {
 
 #[test]
 fn memory_has_a_share_where_it_has_a_limit() {
-    let asked = ["memory_share"];
+    let asked = ["memory_share", "hit_ratio"];
     let seen = answers(&ask(&Server::start(&[]).url("")).asked(&asked));
-    assert!(!has(&seen, "memory_share") && !has(&seen, "memory_limit"));
-    assert_eq!(seen.notes, ["the server has no limit of memory (maxmemory is 0)"]);
+    assert!(!has(&seen, "memory_share") && !has(&seen, "memory_limit") && !has(&seen, "hit_ratio"));
+    assert_eq!(
+        seen.notes,
+        ["the server has no limit of memory (maxmemory is 0)", "no key was looked up since the start"]
+    );
     assert_eq!(fact(&seen, "eviction_policy"), &Value::text("noeviction"));
 
     let server = Server::start(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]);

@@ -47,7 +47,7 @@ impl<'l> Look<'l> {
             subjects = others.iter().map(|seen| self.subject(seen)).collect();
         }
         if others_asked || subjects.is_empty() {
-            subjects.push(self.others(&others));
+            subjects.push(Self::others(&others));
         }
         if others_asked || self.wanted.is_empty() {
             named.extend(others);
@@ -94,20 +94,18 @@ impl<'l> Look<'l> {
     }
 
     /// The listening ports that are not named.
-    fn others(&self, others: &[Seen<'_>]) -> Subject {
-        let public: Vec<&Seen<'_>> = others.iter().filter(|seen| seen.is_public()).collect();
+    fn others(others: &[Seen<'_>]) -> Subject {
+        let (public, local): (Vec<&Seen<'_>>, Vec<_>) = others.iter().partition(|seen| seen.is_public());
         let mut subject = Subject::new("other ports");
         subject.set(OTHERS, Value::count(others.len() as u64));
         subject.set(PUBLIC_OTHERS, Value::count(public.len() as u64));
         subject.inapplicable =
             FACTS.iter().map(|spec| spec.name).filter(|fact| !is_of_others(fact)).map(str::to_owned).collect();
-        // The public ones come first: they matter most.
-        let local = others.iter().filter(|seen| !seen.is_public());
-        let shown: Vec<String> = public.into_iter().chain(local).take(NOTED).map(|seen| self.line(seen)).collect();
-        if !shown.is_empty() {
-            let more = others.len() - shown.len();
-            let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-            subject.note(format!("also listening: {}{more}", shown.join("; ")));
+        if !public.is_empty() {
+            subject.note(format!("others can reach {}", numbers(&public)));
+        }
+        if !local.is_empty() {
+            subject.note(format!("on loopback alone listen {}", numbers(&local)));
         }
         subject
     }
@@ -123,7 +121,7 @@ impl<'l> Look<'l> {
     fn line(&self, seen: &Seen<'_>) -> String {
         let process = match seen.processes.first() {
             Some(first) => format!("{} ({})", seen.names(), first.pid),
-            None => "a process that cannot be seen".to_owned(),
+            None => "process not seen,".to_owned(),
         };
         format!("{} {} {process} of {}", seen.port, seen.addresses().join(" "), self.user(seen))
     }
@@ -149,6 +147,15 @@ impl Seen<'_> {
             }
         }
         names.join(", ")
+    }
+}
+
+/// `25/tcp, 631/tcp and 3 more`
+fn numbers(ports: &[&Seen<'_>]) -> String {
+    let shown: Vec<String> = ports.iter().take(NOTED).map(|seen| seen.port.to_string()).collect();
+    match ports.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

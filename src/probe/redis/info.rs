@@ -100,6 +100,9 @@ impl Info {
         let (hits, misses) = (self.number("keyspace_hits"), self.number("keyspace_misses"));
         set(subject, "hits", hits.map(Value::count));
         set(subject, "misses", misses.map(Value::count));
+        if hits.zip(misses) == Some((0, 0)) && cx.asked.iter().any(|fact| fact == "hit_ratio") {
+            subject.note("no key was looked up since the start");
+        }
         let looked_up = hits.zip(misses).map(|(hits, misses)| (hits, hits.saturating_add(misses)));
         set(subject, "hit_ratio", looked_up.filter(|(_, all)| *all > 0).map(|(hits, all)| percent(hits, all)));
     }
