@@ -46,7 +46,7 @@ const SITE: &str = r#"
 site: helpdesk
 packs: [host, helpdesk, ./procedures]
 vars: { site_url: "http://127.0.0.1:8080", application: helpdesk, certificate_days: 14d }
-databases: { helpdesk: { url: "sqlite:///nowhere.sqlite3" } }
+databases: { helpdesk: { url: "sqlite:///nowhere.sqlite3" }, cache: { url: "redis://127.0.0.1" } }
 "#;
 
 /// A folder with that site file, and with the procedures that the pages show under the names that they give them.

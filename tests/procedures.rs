@@ -35,6 +35,7 @@ vars:
   token: { env: OPSCTL_TEST_TOKEN }
 databases:
   helpdesk: { url: sqlite://helpdesk.db }
+  cache: { url: redis://127.0.0.1 }
 ";
 
 impl Case {

@@ -25,7 +25,9 @@ pub mod http;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub mod port;
 pub mod process;
+pub mod redis;
 pub mod secrets;
 pub mod service;
 pub mod sql;
@@ -69,10 +71,12 @@ impl fmt::Debug for Kind {
 pub const KINDS: &[&Kind] = &[
     &http::KIND,
     &sql::KIND,
+    &redis::KIND,
     &log::KIND,
     &disk::KIND,
     &process::KIND,
     &service::KIND,
+    &port::KIND,
     &file::KIND,
     &backup::KIND,
     &command::KIND,
@@ -88,7 +92,7 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 /// A database that the site file names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Database {
-    /// `mysql://`, `mariadb://`, `postgres://` or `sqlite://`.
+    /// `mysql://`, `mariadb://`, `postgres://`, `sqlite://`, `redis://`, `rediss://` or `unix://` (of Redis).
     pub url: MaybeSecret,
 }
 

@@ -2,8 +2,8 @@
 
 mod command_line;
 mod pid_file;
-mod table;
-mod users;
+pub(super) mod table;
+pub(super) mod users;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -226,7 +226,7 @@ pub const PACK: &[KeySpec] = &[
 pub const DATABASE: &[KeySpec] = &[must(
     "url",
     Form::MaybeSecret,
-    "mysql://user@host/name, postgres://user@host/name or sqlite:///path; with a password only as a reference to a secret",
+    "mysql://user@host/name, postgres://user@host/name, sqlite:///path, redis://host, rediss://host or unix:///socket (of Redis); with a password only as a reference to a secret",
 )];
 
 pub const SERVICE: &[KeySpec] = &[
@@ -256,7 +256,7 @@ pub const SITE: &[KeySpec] = &[
     key("timezone", Form::Text, "an IANA name, such as Europe/Warsaw; that of the machine if not given"),
     key("packs", Form::Words, "packs of procedures: built in by name, or folders with a slash (`./procedures`)"),
     key("vars", Form::Vars, "variables of the procedures"),
-    key("databases", Form::Named(DATABASE), "databases that sql probes name"),
+    key("databases", Form::Named(DATABASE), "databases that sql and redis probes name"),
     key("services", Form::Named(SERVICE), "services that systemd does not know, by the commands that manage them"),
     key("roles", Form::Named(ROLE), "who is behind a role. A statement for people"),
     key("waivers", Form::List(WAIVER), "failures that somebody answers for until a day"),

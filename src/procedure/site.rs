@@ -259,19 +259,23 @@ fn databases(reader: &Reader, node: &Node, folder: &Path) -> IndexMap<String, Da
     databases
 }
 
-const SCHEMES: &[&str] = &["mysql", "mariadb", "postgres", "postgresql", "sqlite"];
+const SCHEMES: &[&str] =
+    &["mysql", "mariadb", "postgres", "postgresql", "sqlite", "redis", "rediss", "valkey", "valkeys", "unix"];
 
 /// A database address that stands in the file as it is: it must not hold a password.
 fn plain_url(reader: &Reader, node: &Node, text: &str, folder: &Path) -> Option<String> {
     let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
     if !SCHEMES.contains(&scheme) {
-        let help = "write mysql://user@host/name, postgres://user@host/name or sqlite:///path; with a password, refer to it as a secret";
+        let help = "write mysql://user@host/name, postgres://user@host/name, sqlite:///path or redis://host; with a password, refer to it as a secret";
         reader.error(&node.span, "this is not the address of a database", "", help);
         return None;
     }
     let (address, options) = rest.trim_start_matches('/').split_once('?').unwrap_or((rest, ""));
     let has_password = address.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
-        || options.split('&').any(|option| option.to_lowercase().starts_with("password="));
+        || options.split('&').any(|option| {
+            let option = option.to_lowercase();
+            option.starts_with("password=") || option.starts_with("pass=")
+        });
     if scheme != "sqlite" && has_password {
         reader.secret(&node.span, "a password must not stand in a file");
         return None;

@@ -46,10 +46,14 @@ error: a password must not stand in a file
 
 #[test]
 fn a_password_among_the_options_of_an_address_is_refused_too() {
-    let said = complaints(
-        "site: test\npacks: [./pack]\ndatabases:\n  helpdesk: { url: 'postgres://db/helpdesk?user=me&password=hunter22' }\n",
-    );
-    assert!(said.starts_with("error: a password must not stand in a file") && !said.contains("hunter22"), "{said}");
+    for url in [
+        "postgres://db/helpdesk?user=me&password=hunter22",
+        "unix:///run/redis.sock?user=me&pass=hunter22",
+        "redis://:hunter22@cache",
+    ] {
+        let said = complaints(&format!("site: test\npacks: [./pack]\ndatabases:\n  helpdesk: {{ url: '{url}' }}\n"));
+        assert!(said.starts_with("error: a password must not stand in a file") && !said.contains("hunter22"), "{said}");
+    }
 }
 
 #[test]
@@ -64,7 +68,7 @@ error: this is not the address of a database
 3 |   helpdesk: { url: oracle://db/helpdesk }
   |                    ^^^^^^^^^^^^^^^^^^^^
   |
-  = help: write mysql://user@host/name, postgres://user@host/name or sqlite:///path; with a password, refer to it as a secret
+  = help: write mysql://user@host/name, postgres://user@host/name, sqlite:///path or redis://host; with a password, refer to it as a secret
 ",
     );
 }

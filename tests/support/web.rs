@@ -196,6 +196,12 @@ fn write_pages(pages: &Path) {
     write(&pages.join("health.json"), health);
 }
 
+/// The authority of the tests, and the stem of the `.pem` and `.key` of a certificate by it for localhost.
+pub fn authority_and_stem() -> (PathBuf, String) {
+    let folder = &certificates().folder;
+    (folder.join("ca.pem"), folder.join("good").display().to_string())
+}
+
 fn certificates() -> &'static Certificates {
     static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
     CERTIFICATES.get_or_init(|| {

@@ -264,6 +264,12 @@ impl Names {
         }
     }
 
+    /// The name that the process gave itself, as `ps` and `ss` show it, but in full where a longer one begins with it.
+    pub fn own(&self) -> &str {
+        let longer = [&self.executable, &self.program].into_iter().flatten().find(|name| name.starts_with(&self.comm));
+        longer.filter(|_| self.comm.len() == 15).unwrap_or(&self.comm)
+    }
+
     /// The best of them.
     pub fn best(&self) -> &str {
         self.executable.as_ref().or(self.program.as_ref()).unwrap_or(&self.comm)
@@ -360,5 +366,8 @@ mod tests {
         assert!(names(None, "a-very-long-pro").include("a-very-long-process-name"));
         assert!(!names(None, "web").include("webserver"));
         assert!(names(Some("python3.11"), "gunicorn").include("gunicorn"));
+        assert_eq!(names(Some("redis-check-rdb"), "redis-server").own(), "redis-server");
+        assert_eq!(names(Some("a-very-long-process-name"), "a-very-long-pro").own(), "a-very-long-process-name");
+        assert_eq!(names(Some("webserver"), "web").own(), "web");
     }
 }

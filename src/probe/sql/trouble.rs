@@ -43,7 +43,7 @@ impl Trouble {
         Self::Blind(ProbeError::new(code, text).help(help))
     }
 
-    fn io(error: &io::Error) -> Self {
+    pub fn io(error: &io::Error) -> Self {
         use io::ErrorKind;
         if let Some(rustls::Error::InvalidCertificate(error)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             return Self::Down(one_line(&certificate(error), 300));

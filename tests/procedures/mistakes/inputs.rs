@@ -234,7 +234,7 @@ error: the site file names no database `helpdsk`
 4 |     probe: { sql: { database: helpdsk, query: SELECT 1 } }
   |                               ^^^^^^^
   |
-  = help: did you mean `helpdesk`? `databases` of the site file names helpdesk
+  = help: did you mean `helpdesk`? `databases` of the site file names helpdesk, cache
 ",
     );
 }
