@@ -39,8 +39,10 @@ fn age(path: &Path, days: u32) {
 
 fn act(folder: &Path, more: Json) -> Act {
     let mut inputs = json!({ "folder": folder, "name": "*" });
-    for (name, value) in more.as_object().into_iter().flatten() {
-        inputs[name] = value.clone();
+    if let Json::Object(more) = more {
+        for (name, value) in more {
+            inputs[name] = value;
+        }
     }
     Act::new("cleanup", inputs)
 }

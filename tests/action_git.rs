@@ -71,8 +71,10 @@ impl Repo {
 
 fn act(folder: &Path, commit: &str, more: Json) -> Act {
     let mut inputs = json!({ "folder": folder, "commit": commit });
-    for (name, value) in more.as_object().into_iter().flatten() {
-        inputs[name] = value.clone();
+    if let Json::Object(more) = more {
+        for (name, value) in more {
+            inputs[name] = value;
+        }
     }
     Act::new("git", inputs)
 }

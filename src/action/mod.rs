@@ -14,6 +14,7 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+pub mod cache;
 pub mod cleanup;
 pub mod command;
 pub mod git;
@@ -65,7 +66,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND, &cleanup::KIND];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND, &cleanup::KIND, &cache::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -6,6 +6,7 @@ pub mod case;
 pub mod look;
 pub mod mariadb;
 pub mod postgres;
+pub mod redis;
 pub mod server;
 pub mod terminal;
 pub mod web;

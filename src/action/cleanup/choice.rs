@@ -168,7 +168,9 @@ mod tests {
     fn taken(rule: &Rule, days: &[i64]) -> Vec<String> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 30);
         let mut choice = Choice::new(rule, now);
-        days.iter().for_each(|day| choice.file(found(*day, 10)));
+        for day in days {
+            choice.file(found(*day, 10));
+        }
         choice.taken().into_iter().map(|found| found.path).collect()
     }
 
