@@ -14,6 +14,8 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+pub mod cache;
+pub mod cleanup;
 pub mod command;
 pub mod git;
 pub mod http;
@@ -65,7 +67,8 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND, &service::KIND];
+pub const KINDS: &[&Kind] =
+    &[&command::KIND, &http::KIND, &git::KIND, &service::KIND, &cleanup::KIND, &cache::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -16,9 +16,9 @@ use crate::model::fact::{FactSpec, FactType, Observation};
 use crate::model::input::{InputSpec, InputType, Inputs, Need};
 
 mod answer;
-mod connection;
+pub(crate) mod connection;
 mod info;
-mod site;
+pub(crate) mod site;
 
 pub static KIND: Kind = Kind {
     name: "redis",
