@@ -18,6 +18,7 @@ mod mistakes;
 mod schema;
 mod sites;
 mod templates;
+mod yaml;
 
 /// A site with one pack of procedures in a folder of its own.
 pub struct Case {

@@ -1,0 +1,375 @@
+//! The short way: YAML as most procedures are written, read in one go.
+//!
+//! Collections in blocks and in brackets, comments, plain and quoted texts of one line. What it reads, it reads as
+//! [`super::full`] does; everything else, every mistake included, it leaves to that.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::{Key, MAX_DEPTH, MAX_NODES, Node, NodeKind};
+
+/// YAML's own limit for a key is 1024 characters; this is surely below it.
+const MAX_KEY: usize = 256;
+
+/// The document; nothing when it takes more than this to read it.
+#[must_use]
+pub fn parse(text: &str) -> Option<Node> {
+    // The first look is many times as fast, and enough for most files.
+    if !text.bytes().fold(true, |all, byte| all & matches!(byte, b'\n' | b' '..=b'~')) && !text.chars().all(is_usual) {
+        return None;
+    }
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, line: 0, nodes: 0 };
+    reader.reach_content()?;
+    let node = reader.block(0, 0)?;
+    reader.is_at_end().then_some(node)
+}
+
+/// Neither a tab nor a carriage return, and nothing that is invisible or breaks lines elsewhere.
+fn is_usual(c: char) -> bool {
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..)
+        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Where a scalar stands: in brackets more characters end it.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Block,
+    Brackets,
+}
+
+struct Scalar<'t> {
+    span: Range<usize>,
+    text: Cow<'t, str>,
+    quoted: bool,
+}
+
+/// Functions that read something return nothing when they do not know what stands there.
+struct Reader<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    /// Where the line of `at` begins.
+    line: usize,
+    nodes: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    fn column(&self) -> usize {
+        self.at - self.line
+    }
+
+    /// Whether `mark` stands here with white space behind it.
+    fn is_mark(&self, mark: u8) -> bool {
+        self.peek() == Some(mark) && matches!(self.bytes.get(self.at + 1), None | Some(b' ' | b'\n'))
+    }
+
+    fn skip_spaces(&mut self) {
+        while self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+
+    /// Skips spaces and a comment; whether this was all that was left of the line.
+    fn ends_line(&mut self) -> bool {
+        let begin = self.at;
+        self.skip_spaces();
+        if self.peek() == Some(b'#') && (self.at > begin || self.column() == 0) {
+            self.at = memchr::memchr(b'\n', &self.bytes[begin..]).map_or(self.bytes.len(), |length| begin + length);
+        }
+        matches!(self.peek(), None | Some(b'\n'))
+    }
+
+    /// Skips the rest of lines that say nothing more, up to content that is no mark between documents.
+    fn reach_content(&mut self) -> Option<()> {
+        while self.ends_line() && !self.is_at_end() {
+            self.at += 1;
+            self.line = self.at;
+        }
+        let rest = &self.bytes[self.at..];
+        (self.column() > 0 || !(rest.starts_with(b"---") || rest.starts_with(b"..."))).then_some(())
+    }
+
+    /// From behind the last value of a line to the content behind the line.
+    fn leave_line(&mut self) -> Option<()> {
+        if self.ends_line() { self.reach_content() } else { None }
+    }
+
+    /// The node that begins here, and on to the content behind it; all its lines begin in column `least` or behind it.
+    fn block(&mut self, least: usize, depth: usize) -> Option<Node> {
+        if self.is_mark(b'-') {
+            return self.block_list(depth);
+        }
+        if matches!(self.peek(), Some(b'[' | b'{')) {
+            return self.rest_of_line(least, depth);
+        }
+        let column = self.column();
+        let scalar = self.scalar(Place::Block)?;
+        if self.is_key(&scalar) {
+            return self.block_map(scalar, column, depth);
+        }
+        let node = self.scalar_node(scalar, depth)?;
+        self.leave_line()?;
+        Some(node)
+    }
+
+    fn block_list(&mut self, depth: usize) -> Option<Node> {
+        self.count(depth)?;
+        let (start, column) = (self.at, self.column());
+        let mut items = Vec::new();
+        while self.is_mark(b'-') && self.column() == column {
+            self.at += 1;
+            if self.ends_line() {
+                self.reach_content()?;
+            }
+            if self.column() <= column {
+                return None;
+            }
+            items.push(self.block(column + 1, depth + 1)?);
+        }
+        let span = start..items.last()?.span.end;
+        (self.is_at_end() || self.column() <= column).then_some(Node { span, kind: NodeKind::List(items) })
+    }
+
+    /// `key` was read; its colon is next.
+    fn block_map(&mut self, mut key: Scalar<'t>, column: usize, depth: usize) -> Option<Node> {
+        self.count(depth)?;
+        let start = key.span.start;
+        let mut entries = Vec::new();
+        loop {
+            self.at += 1;
+            let value = if self.ends_line() {
+                self.reach_content()?;
+                self.below(column, depth + 1)?
+            } else {
+                self.rest_of_line(column + 1, depth + 1)?
+            };
+            let end = value.span.end;
+            self.add(&mut entries, key, value, depth + 1)?;
+            if self.is_at_end() || self.column() < column {
+                return Some(Node { span: start..end, kind: NodeKind::Map(entries) });
+            }
+            if self.column() > column {
+                return None;
+            }
+            key = self.scalar(Place::Block)?;
+            if !self.is_key(&key) {
+                return None;
+            }
+        }
+    }
+
+    /// The value of a key in `column`, from the line below it.
+    fn below(&mut self, column: usize, depth: usize) -> Option<Node> {
+        if self.column() > column {
+            return self.block(column + 1, depth);
+        }
+        if self.column() < column || !self.is_mark(b'-') {
+            return None;
+        }
+        let dash = self.at;
+        let mut node = self.block_list(depth)?;
+        // For the parser such a list begins behind the first dash, so its item has to stand there.
+        node.span.start = node.list()?.first()?.span.start;
+        self.bytes[dash + 1..node.span.start].iter().all(|&byte| byte == b' ').then_some(node)
+    }
+
+    /// A scalar or a collection in brackets, the last of its line, and on to the content behind it.
+    fn rest_of_line(&mut self, least: usize, depth: usize) -> Option<Node> {
+        let node = self.leaf(Place::Block, least, depth)?;
+        self.leave_line()?;
+        Some(node)
+    }
+
+    /// A scalar or a collection in brackets.
+    fn leaf(&mut self, place: Place, least: usize, depth: usize) -> Option<Node> {
+        match self.peek()? {
+            b'[' => self.flow_list(least, depth),
+            b'{' => self.flow_map(least, depth),
+            _ => {
+                let scalar = self.scalar(place)?;
+                self.scalar_node(scalar, depth)
+            }
+        }
+    }
+
+    fn scalar_node(&mut self, scalar: Scalar<'_>, depth: usize) -> Option<Node> {
+        self.count(depth)?;
+        let Scalar { span, text, quoted } = scalar;
+        Some(Node { span, kind: NodeKind::Scalar { text: text.into_owned(), quoted } })
+    }
+
+    fn flow_list(&mut self, least: usize, depth: usize) -> Option<Node> {
+        self.count(depth)?;
+        let start = self.at;
+        let mut items = Vec::new();
+        while !self.closes(b']', least)? {
+            items.push(self.leaf(Place::Brackets, least, depth + 1)?);
+            self.reach_comma(b']', least)?;
+        }
+        Some(Node { span: start..self.at, kind: NodeKind::List(items) })
+    }
+
+    fn flow_map(&mut self, least: usize, depth: usize) -> Option<Node> {
+        self.count(depth)?;
+        let start = self.at;
+        let mut entries = Vec::new();
+        while !self.closes(b'}', least)? {
+            let key = self.scalar(Place::Brackets)?;
+            if !self.is_key(&key) {
+                return None;
+            }
+            self.at += 1;
+            self.skip_lines(least)?;
+            let value = self.leaf(Place::Brackets, least, depth + 1)?;
+            self.add(&mut entries, key, value, depth + 1)?;
+            self.reach_comma(b'}', least)?;
+        }
+        Some(Node { span: start..self.at, kind: NodeKind::Map(entries) })
+    }
+
+    /// From an opening bracket or a comma to what follows; whether this was the closing bracket, which is skipped.
+    fn closes(&mut self, bracket: u8, least: usize) -> Option<bool> {
+        // An opening bracket, a comma, or the closing bracket itself.
+        if self.peek() != Some(bracket) {
+            self.at += 1;
+            self.skip_lines(least)?;
+        }
+        let closes = self.peek() == Some(bracket);
+        self.at += usize::from(closes);
+        Some(closes)
+    }
+
+    /// From an item to the comma or the bracket behind it.
+    fn reach_comma(&mut self, bracket: u8, least: usize) -> Option<()> {
+        self.skip_lines(least)?;
+        (self.peek() == Some(b',') || self.peek() == Some(bracket)).then_some(())
+    }
+
+    /// Skips spaces, comments and ends of lines in brackets.
+    fn skip_lines(&mut self, least: usize) -> Option<()> {
+        let line = self.line;
+        if self.ends_line() {
+            self.reach_content()?;
+        }
+        (self.line == line || self.column() >= least).then_some(())
+    }
+
+    /// Whether a colon makes a key of `scalar`; goes to it then.
+    fn is_key(&mut self, scalar: &Scalar<'_>) -> bool {
+        let begin = self.at;
+        self.skip_spaces();
+        let is_key = self.is_mark(b':') && scalar.span.len() <= MAX_KEY;
+        if !is_key {
+            self.at = begin;
+        }
+        is_key
+    }
+
+    fn add(&mut self, entries: &mut Vec<(Key, Node)>, key: Scalar<'_>, value: Node, depth: usize) -> Option<()> {
+        self.count(depth)?;
+        let Scalar { span, text, .. } = key;
+        if entries.iter().any(|(known, _)| known.text == text) {
+            return None;
+        }
+        entries.push((Key { span, text: text.into_owned() }, value));
+        Some(())
+    }
+
+    /// Counts a node. The limit is far from the parser's own limits of depth, which count in another way.
+    fn count(&mut self, depth: usize) -> Option<()> {
+        self.nodes += 1;
+        (self.nodes <= MAX_NODES && depth <= MAX_DEPTH / 2).then_some(())
+    }
+
+    fn scalar(&mut self, place: Place) -> Option<Scalar<'t>> {
+        match self.peek()? {
+            b'\'' => self.single_quoted(),
+            b'"' => self.double_quoted(),
+            _ => self.unquoted(place),
+        }
+    }
+
+    fn single_quoted(&mut self) -> Option<Scalar<'t>> {
+        let start = self.at;
+        let mut doubled = false;
+        self.at += 1;
+        loop {
+            self.at += memchr::memchr2(b'\'', b'\n', &self.bytes[self.at..])?;
+            if self.bytes[self.at] == b'\n' {
+                return None;
+            }
+            self.at += 1;
+            if self.peek() != Some(b'\'') {
+                break;
+            }
+            doubled = true;
+            self.at += 1;
+        }
+        let inner = &self.text[start + 1..self.at - 1];
+        let text = if doubled { Cow::Owned(inner.replace("''", "'")) } else { Cow::Borrowed(inner) };
+        Some(Scalar { span: start..self.at, text, quoted: true })
+    }
+
+    /// With the escapes that people write.
+    fn double_quoted(&mut self) -> Option<Scalar<'t>> {
+        let start = self.at;
+        let mut text = Cow::Borrowed("");
+        self.at += 1;
+        loop {
+            let length = memchr::memchr3(b'"', b'\\', b'\n', &self.bytes[self.at..])?;
+            text += &self.text[self.at..self.at + length];
+            self.at += length + 1;
+            match self.bytes[self.at - 1] {
+                b'"' => return Some(Scalar { span: start..self.at, text, quoted: true }),
+                b'\\' => {
+                    text += match self.peek()? {
+                        b'n' => "\n",
+                        b't' => "\t",
+                        b'"' => "\"",
+                        b'\\' => "\\",
+                        _ => return None,
+                    }
+                }
+                _ => return None,
+            }
+            self.at += 1;
+        }
+    }
+
+    fn unquoted(&mut self, place: Place) -> Option<Scalar<'t>> {
+        let start = self.at;
+        let is_end = |bytes: &[u8], at: usize| match bytes.get(at) {
+            None | Some(b' ' | b'\n') => true,
+            Some(b',' | b'[' | b']' | b'{' | b'}') => place == Place::Brackets,
+            Some(_) => false,
+        };
+        let begins = match self.peek()? {
+            b'-' => !is_end(self.bytes, start + 1),
+            first => !b" \n?:,[]{}#&*!|>'\"%@`".contains(&first),
+        };
+        if !begins {
+            return None;
+        }
+        let mut end = start;
+        for at in start.. {
+            match self.bytes.get(at) {
+                None | Some(b'\n') => break,
+                Some(b' ') => {}
+                Some(b':') if is_end(self.bytes, at + 1) => break,
+                Some(b'#') if self.bytes[at - 1] == b' ' => break,
+                Some(_) if is_end(self.bytes, at) => break,
+                Some(_) => end = at + 1,
+            }
+        }
+        self.at = end;
+        Some(Scalar { span: start..end, text: Cow::Borrowed(&self.text[start..end]), quoted: false })
+    }
+}
