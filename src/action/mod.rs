@@ -67,8 +67,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] =
-    &[&command::KIND, &http::KIND, &git::KIND, &service::KIND, &cleanup::KIND, &cache::KIND];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND, &service::KIND, &cleanup::KIND, &cache::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {
