@@ -16,6 +16,7 @@ use crate::probe::{self, ProbeError};
 
 pub mod command;
 pub mod http;
+pub mod packages;
 mod run;
 pub mod service;
 mod shown;
@@ -64,7 +65,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &service::KIND];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &service::KIND, &packages::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {
