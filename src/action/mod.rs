@@ -15,7 +15,9 @@ use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
 pub mod command;
+pub mod container;
 pub mod http;
+mod near;
 pub mod packages;
 mod run;
 pub mod service;
@@ -65,7 +67,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &service::KIND, &packages::KIND];
+pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &service::KIND, &container::KIND, &packages::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {
