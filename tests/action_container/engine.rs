@@ -46,7 +46,7 @@ impl Engine {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &state));
+                std::thread::spawn(move || serve(&stream, &state));
             }
         });
         Self { folder, state }
@@ -80,7 +80,7 @@ impl Engine {
     }
 }
 
-fn serve(stream: UnixStream, state: &Mutex<State>) {
+fn serve(stream: &UnixStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
     loop {
         let mut head = Vec::new();
@@ -103,31 +103,33 @@ fn serve(stream: UnixStream, state: &Mutex<State>) {
         let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
         // 204 and 304 have no body, nor a length.
         let head = if matches!(status, 204 | 304) { format!("HTTP/1.1 {status} X\r\n\r\n") } else { head };
-        let mut stream = &stream;
+        let mut stream = stream;
         if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
             return;
         }
     }
 }
 
-fn message(status: u16, text: &str) -> Option<(u16, Vec<u8>)> {
-    Some((status, json!({"message": text}).to_string().into_bytes()))
+type Answer = (u16, Vec<u8>);
+
+fn message(status: u16, text: &str) -> Answer {
+    (status, json!({"message": text}).to_string().into_bytes())
 }
 
-fn fine(json: &Json) -> Option<(u16, Vec<u8>)> {
-    Some((200, json.to_string().into_bytes()))
+fn fine(json: &Json) -> Answer {
+    (200, json.to_string().into_bytes())
 }
 
 impl State {
     /// The status and the body; none for a container whose calls are never answered.
-    fn answer(&mut self, method: &str, target: &str) -> Option<(u16, Vec<u8>)> {
+    fn answer(&mut self, method: &str, target: &str) -> Option<Answer> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match (method, parts.as_slice()) {
-            ("GET", ["containers", "json"]) => fine(&self.list(&decoded(query))),
+            ("GET", ["containers", "json"]) => Some(fine(&self.list(&decoded(query)))),
             ("GET", ["containers", id, "json"]) => match self.find(id) {
-                Some(container) => fine(&container.describe()),
-                None => message(404, "No such container"),
+                Some(container) => Some(fine(&container.describe())),
+                None => Some(message(404, "No such container")),
             },
             ("GET", ["containers", id, "logs"]) => Some((200, self.find(id)?.log())),
             ("POST", ["containers", id, verb]) => {
@@ -150,11 +152,11 @@ impl State {
             ("GET", ["images", image @ .., "json"]) => {
                 let image = image.join("/");
                 if image == IMAGE || self.images.contains(&image) {
-                    return fine(&json!({"Id": IMAGE, "RepoDigests": [format!("shop@{DIGEST}")]}));
+                    return Some(fine(&json!({"Id": IMAGE, "RepoDigests": [format!("shop@{DIGEST}")]})));
                 }
-                message(404, "No such image")
+                Some(message(404, "No such image"))
             }
-            _ => message(404, "page not found"),
+            _ => Some(message(404, "page not found")),
         }
     }
 
@@ -201,12 +203,12 @@ impl Container {
         lines.flat_map(frame).collect()
     }
 
-    fn change(&mut self, verb: &str, clock: u64) -> Option<(u16, Vec<u8>)> {
+    fn change(&mut self, verb: &str, clock: u64) -> Option<Answer> {
         if self.spec.get("hangs").is_some() {
             return None;
         }
         if let Some(refusal) = self.spec.get("refuses").and_then(Json::as_str) {
-            return message(500, refusal);
+            return Some(message(500, refusal));
         }
         let runs = verb != "stop";
         if self.running == runs && verb != "restart" {

@@ -28,7 +28,7 @@ impl Act {
         let look = probe::Context {
             now: Utc::now(),
             timezone: chrono_tz::Europe::Warsaw,
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
             cancel: tokio_util::sync::CancellationToken::new(),
             asked: Arc::new([]),
             databases: Arc::new(IndexMap::new()),

@@ -119,5 +119,5 @@ impl Image {
 fn trouble(body: &[u8]) -> Option<String> {
     let lines = body.split(|byte| *byte == b'\n');
     let error = |line: &[u8]| Some(serde_json::from_slice::<Json>(line).ok()?.get("error")?.as_str()?.to_owned());
-    lines.filter_map(error).last()
+    lines.rev().find_map(error)
 }

@@ -36,7 +36,6 @@ struct Seen {
     image_name: String,
     status: String,
     running: bool,
-    restarting: bool,
     started_at: String,
     restarts: u64,
     #[serde(default)]
@@ -45,6 +44,13 @@ struct Seen {
     out_of_memory: bool,
     policy: String,
     terminal: bool,
+}
+
+impl Seen {
+    /// It ends again and again: at times it runs.
+    fn is_restarting(&self) -> bool {
+        self.status == "restarting"
+    }
 }
 
 /// What the engine is asked to do.
@@ -105,8 +111,8 @@ impl Change {
 
     fn is_to_be_done(&self, seen: &Seen) -> bool {
         match self.wanted {
-            Wanted::Started => !seen.running || seen.restarting,
-            Wanted::Stopped => seen.running || seen.restarting,
+            Wanted::Started => !seen.running || seen.is_restarting(),
+            Wanted::Stopped => seen.running || seen.is_restarting(),
             Wanted::Restarted => true,
         }
     }
@@ -135,7 +141,7 @@ impl Change {
         let begun = Instant::now();
         loop {
             let now = inspect(engine, &seen.id).await.map_err(midway)?;
-            let as_wanted = (now.running && !now.restarting) == (self.wanted != Wanted::Stopped);
+            let as_wanted = (now.running && !now.is_restarting()) == (self.wanted != Wanted::Stopped);
             if !as_wanted {
                 return Err(self.failed(engine, &now).await);
             }
@@ -211,10 +217,10 @@ impl Change {
             .filter(|seen| self.is_to_be_done(seen))
             .map(|seen| format!("POST {}", self.path(seen)))
             .collect();
-        let what = if then.len() != now.len() {
-            Some("there are others now".to_owned())
-        } else {
+        let what = if then.len() == now.len() {
             then.iter().zip(now).find_map(differs)
+        } else {
+            Some("there are others now".to_owned())
         };
         match what {
             None if plan.does == does => Ok(()),
@@ -283,7 +289,6 @@ fn read(json: &Json) -> Result<Seen, ActionError> {
         image_name: text("/Config/Image"),
         status: text("/State/Status"),
         running,
-        restarting: flag("/State/Restarting"),
         started_at: text("/State/StartedAt"),
         restarts: json.pointer("/RestartCount").and_then(Json::as_u64).unwrap_or(0),
         health: Some(text("/State/Health/Status")).filter(|health| !health.is_empty() && health != "none"),
