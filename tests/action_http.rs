@@ -181,7 +181,7 @@ fn a_trusted_server_is_called_over_tls() {
 fn a_server_that_never_answers_may_have_done_it() {
     let port = misbehaving(|connection| {
         request(&connection);
-        hold(connection);
+        hold(&connection);
     });
     let mut act = act(json!({ "url": url(port, "/") }));
     act.cx.look.limit = Duration::from_millis(300);
@@ -195,7 +195,7 @@ fn a_cancelled_call_may_have_been_done() {
     let port = misbehaving(move |connection| {
         request(&connection);
         sender.send(()).ok();
-        hold(connection);
+        hold(&connection);
     });
     let act = act(json!({ "url": url(port, "/") }));
     let cancel = act.cx.look.cancel.clone();
@@ -208,7 +208,7 @@ fn a_cancelled_call_may_have_been_done() {
 }
 
 /// Keeps the connection open for as long as the other side wants it.
-fn hold(connection: TcpStream) {
+fn hold(connection: &TcpStream) {
     let closed = || connection.peek(&mut [0]).is_ok_and(|read| read == 0) || connection.take_error().is_err();
     wait_until("the end of the connection", closed);
 }

@@ -332,8 +332,7 @@ fn checksum(path: &Path) -> Result<Json, ProbeError> {
     }
     let mut hash = Sha256::new();
     io::copy(&mut fs::File::open(path).map_err(|e| error(&e))?, &mut HashWriter(&mut hash)).map_err(|e| error(&e))?;
-    let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(json!({ "sha256": sha256 }))
+    Ok(json!({ "sha256": run::hex(&hash.finalize()) }))
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -3,14 +3,13 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::Response;
 use reqwest::header::LOCATION;
 use serde_json::json;
-use tokio::time::{Instant as Moment, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Action, ActionError, Context, Kind, run, shown};
 use crate::model::action::{Effect, Plan};
@@ -217,7 +216,7 @@ impl Http {
         &self,
         mut response: Response,
         trace: &Trace,
-        deadline: Moment,
+        deadline: Instant,
         cx: &probe::Context,
     ) -> Result<Observation, ActionError> {
         let status = response.status();
@@ -236,7 +235,7 @@ impl Http {
         }
         let mut subject = Subject::new(self.target())
             .with("status", Value::count(status.as_u16().into()))
-            .with("latency", Value::duration(Instant::now() - trace.began));
+            .with("latency", Value::duration(trace.began.elapsed()));
         if let Some(peer) = response.remote_addr() {
             subject.set("address", Value::text(peer.ip().to_string()));
         }
@@ -257,7 +256,7 @@ impl Http {
     async fn body(
         &self,
         response: &mut Response,
-        deadline: Moment,
+        deadline: Instant,
         cx: &probe::Context,
     ) -> Result<(Option<Vec<u8>>, Option<String>), ActionError> {
         if self.body_limit == 0 {

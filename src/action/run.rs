@@ -1,5 +1,6 @@
 //! One command of an action, run to its end.
 
+use std::fmt::Write;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -110,7 +111,16 @@ pub fn fingerprint(lines: &[String]) -> String {
         hash.update(line.as_bytes());
         hash.update(b"\n");
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+/// In lower case, as `sha256sum` prints it.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The plan must be of what these inputs ask for: `lines` are what it was made from.

@@ -1,6 +1,6 @@
 //! Free space of mounted file systems, in the numbers of `df`, one subject for each mount.
 
-mod mounts;
+pub(crate) mod mounts;
 mod place;
 mod space;
 

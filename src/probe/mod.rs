@@ -25,6 +25,7 @@ pub mod load;
 pub mod log;
 pub mod memory;
 pub mod process;
+pub mod redis;
 pub mod secrets;
 pub mod sql;
 
@@ -85,7 +86,7 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 /// A database that the site file names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Database {
-    /// `mysql://`, `mariadb://`, `postgres://` or `sqlite://`.
+    /// `mysql://`, `mariadb://`, `postgres://`, `sqlite://`, `redis://`, `rediss://` or `unix://` (of Redis).
     pub url: MaybeSecret,
 }
 

@@ -26,7 +26,7 @@ mod postgres;
 mod site;
 mod sqlite;
 mod statement;
-mod trouble;
+pub(crate) mod trouble;
 
 pub static KIND: Kind = Kind {
     name: "sql",

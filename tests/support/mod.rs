@@ -7,6 +7,7 @@ pub mod lab;
 pub mod look;
 pub mod mariadb;
 pub mod postgres;
+pub mod redis;
 pub mod server;
 pub mod terminal;
 pub mod web;

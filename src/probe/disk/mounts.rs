@@ -141,6 +141,10 @@ impl MountTable {
         current
     }
 
+    pub fn is_mount_point(&self, path: &Path) -> bool {
+        self.by_point.contains_key(path)
+    }
+
     /// Whether a look at something on `mount` may hang for ever, even a plain `stat`: the way to a local mount can lead
     /// over a remote one.
     pub fn may_hang(&self, mount: &Mount) -> bool {

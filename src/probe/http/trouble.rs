@@ -84,7 +84,8 @@ fn place(url: &Url, trace: &Trace) -> String {
     }
 }
 
-fn explain_tls(error: &rustls::Error, at: &str, trace: &Trace) -> String {
+/// Why there is no TLS connection with the server that people know as `at`.
+pub fn explain_tls(error: &rustls::Error, at: &str, trace: &Trace) -> String {
     use rustls::Error as Tls;
     match error {
         Tls::InvalidCertificate(error) => match trace.presented.get() {

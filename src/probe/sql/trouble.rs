@@ -41,7 +41,7 @@ impl Trouble {
         Self::Blind(ProbeError::new(code, text).help(help))
     }
 
-    fn io(error: &io::Error) -> Self {
+    pub fn io(error: &io::Error) -> Self {
         use io::ErrorKind;
         Self::Down(match error.kind() {
             ErrorKind::PermissionDenied => {

@@ -1,0 +1,4 @@
+//! Redis and Valkey servers.
+
+pub(crate) mod connection;
+pub(crate) mod site;
