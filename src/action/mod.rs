@@ -17,8 +17,11 @@ use crate::probe::{self, ProbeError};
 pub mod cache;
 pub mod cleanup;
 pub mod command;
+pub mod container;
 pub mod git;
 pub mod http;
+mod near;
+pub mod packages;
 mod run;
 pub mod service;
 mod shown;
@@ -67,7 +70,16 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[&command::KIND, &http::KIND, &git::KIND, &service::KIND, &cleanup::KIND, &cache::KIND];
+pub const KINDS: &[&Kind] = &[
+    &command::KIND,
+    &http::KIND,
+    &service::KIND,
+    &container::KIND,
+    &packages::KIND,
+    &git::KIND,
+    &cleanup::KIND,
+    &cache::KIND,
+];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {
