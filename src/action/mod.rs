@@ -14,6 +14,11 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+pub mod backup;
+pub mod database;
+pub mod restore;
+pub mod sql;
+
 /// Changes one kind of thing.
 pub trait Action: Send + Sync {
     /// What is changed: what an operator types to agree to something destructive. Short, and free of secrets.
@@ -58,7 +63,7 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] = &[];
+pub const KINDS: &[&Kind] = &[&backup::KIND, &database::KIND, &restore::KIND, &sql::KIND];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

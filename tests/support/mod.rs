@@ -7,5 +7,6 @@ pub mod look;
 pub mod mariadb;
 pub mod postgres;
 pub mod server;
+pub mod shop;
 pub mod terminal;
 pub mod web;
