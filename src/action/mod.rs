@@ -14,17 +14,21 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+pub mod backup;
 pub mod cache;
 pub mod cleanup;
 pub mod command;
 pub mod container;
+pub mod database;
 pub mod git;
 pub mod http;
 mod near;
 pub mod packages;
+pub mod restore;
 mod run;
 pub mod service;
 mod shown;
+pub mod sql;
 
 /// Changes one kind of thing.
 pub trait Action: Send + Sync {
@@ -79,6 +83,10 @@ pub const KINDS: &[&Kind] = &[
     &git::KIND,
     &cleanup::KIND,
     &cache::KIND,
+    &sql::KIND,
+    &database::KIND,
+    &backup::KIND,
+    &restore::KIND,
 ];
 
 #[must_use]

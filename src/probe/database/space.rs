@@ -107,3 +107,37 @@ pub async fn data_folder(target: &Target, connection: &mut Connection) -> Option
     // A container's folder is not here, or only by chance.
     connection.text(sql).await.ok().flatten().map(PathBuf::from).filter(|folder| folder.is_dir())
 }
+
+/// Sessions that use the database now, besides this one; `None` where that cannot be told.
+pub async fn sessions(target: &Target, connection: &mut Connection) -> Option<u64> {
+    let name = literal(&target.database);
+    let sql = match &connection.session {
+        Session::MySql(_) => {
+            format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID()")
+        }
+        Session::Postgres(_) => {
+            format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = {name} AND pid <> pg_backend_pid()")
+        }
+        Session::Sqlite(_) => return None,
+    };
+    connection.text(&sql).await.ok()??.parse().ok()
+}
+
+/// What CREATE DATABASE needs to make one with the same character set; nothing for SQLite.
+///
+/// # Errors
+/// The server does not tell.
+pub async fn character_set(target: &Target, connection: &mut Connection) -> Result<String, ProbeError> {
+    let sql = match &connection.session {
+        Session::MySql(_) => format!(
+            "SELECT CONCAT('CHARACTER SET ', default_character_set_name, ' COLLATE ', default_collation_name) \
+             FROM information_schema.schemata WHERE schema_name = {}",
+            literal(&target.database)
+        ),
+        Session::Postgres(_) => "SELECT format('TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', \
+             pg_encoding_to_char(encoding), datcollate, datctype) FROM pg_database WHERE datname = current_database()"
+            .to_owned(),
+        Session::Sqlite(_) => return Ok(String::new()),
+    };
+    Ok(connection.text(&sql).await?.unwrap_or_default())
+}

@@ -80,8 +80,8 @@ impl Tool {
         let password = target.password.as_ref().map(|password| password.expose().to_owned());
         match &target.site.server {
             Server::MySql(options) => {
-                let mut content = "[client]\n".to_owned();
-                let mut set = |key: &str, value: &str| content.push_str(&format!("{key}={}\n", option_value(value)));
+                let mut lines = vec!["[client]".to_owned()];
+                let mut set = |key: &str, value: &str| lines.push(format!("{key}={}", option_value(value)));
                 match options.get_socket() {
                     Some(socket) => set("socket", &socket.display().to_string()),
                     None => {
@@ -92,9 +92,14 @@ impl Tool {
                 }
                 set("user", options.get_username());
                 for (key, names) in MYSQL_TLS {
-                    target.option(names).into_iter().for_each(|path| set(key, path));
+                    if let Some(path) = target.option(names) {
+                        set(key, path);
+                    }
                 }
-                password.iter().for_each(|password| set("password", password));
+                if let Some(password) = &password {
+                    set("password", password);
+                }
+                let content = lines.join("\n") + "\n";
                 self.credentials = Credentials::Options(content, target.name.clone());
             }
             Server::Postgres(options) => {
