@@ -1,7 +1,7 @@
 //! The hash chain over all events of the file.
 
 use sha2::{Digest, Sha256};
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::Problem;
 
@@ -22,8 +22,29 @@ pub fn link(before: &str, run: &str, event: &str) -> String {
     })
 }
 
-/// The hash of the newest row.
-pub async fn head(connection: &mut SqliteConnection) -> Result<String, Problem> {
-    let row = sqlx::query("SELECT hash FROM events ORDER BY id DESC LIMIT 1").fetch_optional(connection).await?;
-    row.map_or_else(|| Ok(GENESIS.to_owned()), |row| Ok(row.try_get(0)?))
+/// Where the chain ends.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The highest place that there ever was: rows that somebody cut off leave a gap that shows.
+    pub row: i64,
+    /// Of the newest row.
+    pub hash: String,
+}
+
+impl Head {
+    pub async fn find(connection: &mut SqliteConnection) -> Result<Self, Problem> {
+        let (row, hash) = sqlx::query_as::<_, (Option<i64>, Option<String>)>(
+            "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
+                    (SELECT hash FROM events ORDER BY id DESC LIMIT 1)",
+        )
+        .fetch_one(connection)
+        .await?;
+        Ok(Self { row: row.unwrap_or_default(), hash: hash.unwrap_or_else(|| GENESIS.to_owned()) })
+    }
+
+    /// To the row that comes next.
+    pub fn advance(&mut self, run: &str, event: &str) {
+        self.hash = link(&self.hash, run, event);
+        self.row += 1;
+    }
 }

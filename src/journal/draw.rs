@@ -4,9 +4,10 @@ use std::slice;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
-use sqlx::{Connection, QueryBuilder, Row, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 
-use super::{AT_ONCE, Problem};
+use super::Problem;
+use super::script::Script;
 use crate::model::event::{Event, EventKind, RunStart, StepResult};
 use crate::model::outcome::{Exit, Outcome};
 
@@ -17,12 +18,19 @@ pub fn stamp(at: DateTime<Utc>) -> String {
 
 /// Adds what follows from `events` of `run`.
 pub async fn apply(connection: &mut SqliteConnection, run: &str, events: &[Event]) -> Result<(), Problem> {
+    let mut script = Script::default();
+    push(&mut script, run, events);
+    script.run(connection).await
+}
+
+/// Appends to `script` the statements that add what follows from `events` of `run`.
+pub fn push(script: &mut Script, run: &str, events: &[Event]) {
     let mut results = Vec::new();
     for event in events {
         match &event.kind {
-            EventKind::RunStarted(start) => started(connection, run, event.at, start).await?,
+            EventKind::RunStarted(start) => started(script, run, event.at, start),
             EventKind::StepFinished(result) => results.push((stamp(event.at), &**result)),
-            EventKind::RunFinished { outcome, exit } => finished(connection, run, event.at, *outcome, *exit).await?,
+            EventKind::RunFinished { outcome, exit } => finished(script, run, event.at, *outcome, *exit),
             EventKind::ProcedureStarted { .. }
             | EventKind::StepStarted { .. }
             | EventKind::AttemptFailed { .. }
@@ -30,53 +38,39 @@ pub async fn apply(connection: &mut SqliteConnection, run: &str, events: &[Event
             | EventKind::Interrupted { .. } => {}
         }
     }
-    readings(connection, run, &results).await?;
-    streaks(connection, &results).await
+    readings(script, run, &results);
+    streaks(script, &results);
 }
 
-async fn started(
-    connection: &mut SqliteConnection,
-    run: &str,
-    at: DateTime<Utc>,
-    start: &RunStart,
-) -> Result<(), Problem> {
+fn started(script: &mut Script, run: &str, at: DateTime<Utc>, start: &RunStart) {
     let procedures: Vec<&str> = start.procedures.iter().map(|procedure| procedure.id.as_str()).collect();
-    sqlx::query(
-        "INSERT INTO runs (id, started, site, command, operator, host, procedures) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(run)
-    .bind(stamp(at))
-    .bind(&start.site)
-    .bind(&start.command)
-    .bind(&start.operator)
-    .bind(&start.host)
-    .bind(serde_json::json!(procedures).to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
+    let rows = [(run, stamp(at), start, serde_json::json!(procedures).to_string())];
+    script.values(
+        "INSERT INTO runs (id, started, site, command, operator, host, procedures) ",
+        &rows,
+        |mut row, (run, at, start, procedures)| {
+            row.push_bind(*run)
+                .push_bind(at)
+                .push_bind(&start.site)
+                .push_bind(&start.command)
+                .push_bind(&start.operator)
+                .push_bind(&start.host)
+                .push_bind(procedures);
+        },
+        "",
+    );
 }
 
-async fn finished(
-    connection: &mut SqliteConnection,
-    run: &str,
-    at: DateTime<Utc>,
-    outcome: Outcome,
-    exit: Exit,
-) -> Result<(), Problem> {
-    sqlx::query("UPDATE runs SET outcome = ?, exit = ?, finished = ? WHERE id = ?")
-        .bind(outcome.word())
-        .bind(exit.code())
-        .bind(stamp(at))
-        .bind(run)
-        .execute(connection)
-        .await?;
-    Ok(())
+fn finished(script: &mut Script, run: &str, at: DateTime<Utc>, outcome: Outcome, exit: Exit) {
+    let update = script.statement("UPDATE runs SET outcome = ");
+    update.push_bind(outcome.word()).push(", exit = ").push_bind(exit.code());
+    update.push(", finished = ").push_bind(stamp(at)).push(" WHERE id = ").push_bind(run);
 }
 
 /// A finished step, with the stored form of the time.
 type Finished<'e> = (String, &'e StepResult);
 
-async fn readings(connection: &mut SqliteConnection, run: &str, results: &[Finished<'_>]) -> Result<(), Problem> {
+fn readings(script: &mut Script, run: &str, results: &[Finished<'_>]) {
     let mut rows = Vec::new();
     for (at, result) in results {
         for subject in &result.subjects {
@@ -85,46 +79,39 @@ async fn readings(connection: &mut SqliteConnection, run: &str, results: &[Finis
             }
         }
     }
-    for rows in rows.chunks(AT_ONCE) {
-        QueryBuilder::new("INSERT OR IGNORE INTO readings ")
-            .push_values(rows, |mut row, (at, result, subject, fact, number)| {
-                row.push_bind(result.procedure.as_str())
-                    .push_bind(result.step.as_str())
-                    .push_bind(fact)
-                    .push_bind(&subject.name)
-                    .push_bind(at)
-                    .push_bind(run)
-                    .push_bind(number.amount())
-                    .push_bind(number.dimension().base_unit())
-                    .push_bind(subject.outcome.word());
-            })
-            .build()
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    script.values(
+        "INSERT OR IGNORE INTO readings ",
+        &rows,
+        |mut row, (at, result, subject, fact, number)| {
+            row.push_bind(result.procedure.as_str())
+                .push_bind(result.step.as_str())
+                .push_bind(fact)
+                .push_bind(&subject.name)
+                .push_bind(at)
+                .push_bind(run)
+                .push_bind(number.amount())
+                .push_bind(number.dimension().base_unit())
+                .push_bind(subject.outcome.word());
+        },
+        "",
+    );
 }
 
 /// A skipped step was not looked at: it neither ends a streak nor begins one.
-async fn streaks(connection: &mut SqliteConnection, results: &[Finished<'_>]) -> Result<(), Problem> {
+fn streaks(script: &mut Script, results: &[Finished<'_>]) {
     let rows: Vec<_> = results.iter().filter(|(_, result)| result.outcome != Outcome::Skipped).collect();
-    for rows in rows.chunks(AT_ONCE) {
-        QueryBuilder::new("INSERT INTO streaks (procedure, step, outcome, began) ")
-            .push_values(rows, |mut row, (at, result)| {
-                row.push_bind(result.procedure.as_str())
-                    .push_bind(result.step.as_str())
-                    .push_bind(result.outcome.word())
-                    .push_bind(at);
-            })
-            .push(
-                " ON CONFLICT DO UPDATE SET outcome = excluded.outcome, began = excluded.began
-                  WHERE outcome <> excluded.outcome",
-            )
-            .build()
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    script.values(
+        "INSERT INTO streaks (procedure, step, outcome, began) ",
+        &rows,
+        |mut row, (at, result)| {
+            row.push_bind(result.procedure.as_str())
+                .push_bind(result.step.as_str())
+                .push_bind(result.outcome.word())
+                .push_bind(at);
+        },
+        " ON CONFLICT DO UPDATE SET outcome = excluded.outcome, began = excluded.began
+          WHERE outcome <> excluded.outcome",
+    );
 }
 
 pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
