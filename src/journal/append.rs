@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::chain::Head;
 use super::script::Script;
 use super::{Book, Journal, JournalError, PATIENCE, Problem, draw};
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 
 /// Bytes of a write-ahead log that are worth a visit to the disk.
@@ -44,17 +44,25 @@ impl Journal {
     }
 }
 
+/// What a program knows of the journal after it has recorded.
+#[derive(Debug)]
+pub struct End {
+    head: Head,
+    /// What it has recorded since readings and streaks were drawn. Nobody else has recorded anything since.
+    undrawn: Vec<(String, Event)>,
+}
+
 /// Takes the end of the chain to be where this program left it. If another one has recorded since, that place is taken
 /// and nothing is written; then once more from the end that is found under the write lock.
 async fn record(book: &mut Book, run: &str, events: &[Event]) -> Result<(), Problem> {
-    let Book { connection, head } = book;
-    let known = head.take();
+    let Book { connection, end } = book;
+    let known = end.take();
     let is_known = known.is_some();
     let mut written = write(connection, known, run, events).await;
     if is_known && written.as_ref().is_err_and(is_taken) {
         written = write(connection, None, run, events).await;
     }
-    *head = Some(written?);
+    *end = Some(written?);
     Ok(())
 }
 
@@ -62,13 +70,13 @@ fn is_taken(problem: &Problem) -> bool {
     matches!(problem, Problem::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
 }
 
-/// One transaction, all or nothing; the new end of the chain.
+/// One transaction, all or nothing; the new end.
 async fn write(
     connection: &mut SqliteConnection,
-    known: Option<Head>,
+    known: Option<End>,
     run: &str,
     events: &[Event],
-) -> Result<Head, Problem> {
+) -> Result<End, Problem> {
     let written = transaction(connection, known, run, events).await;
     if written.is_err() {
         // Fails where not even the beginning worked.
@@ -77,30 +85,41 @@ async fn write(
     written
 }
 
-/// In one message to the database when the end of the chain is known.
+/// In one message to the database when the end is known.
 async fn transaction(
     connection: &mut SqliteConnection,
-    known: Option<Head>,
+    known: Option<End>,
     run: &str,
     events: &[Event],
-) -> Result<Head, Problem> {
+) -> Result<End, Problem> {
     let mut script = Script::default();
-    let mut head = match known {
-        Some(head) => {
+    let mut end = match known {
+        Some(end) => {
             script.statement("BEGIN IMMEDIATE");
-            head
+            end
         }
         None => {
             // Takes the write lock before looking: nobody can come in between.
             sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-            Head::find(connection).await?
+            let head = Head::find(connection).await?;
+            draw::catch_up(connection, head.row).await?;
+            End { head, undrawn: Vec::new() }
         }
     };
-    chain(&mut script, &mut head, run, events)?;
-    draw::push(&mut script, run, events);
+    chain(&mut script, &mut end.head, run, events)?;
+    for event in events {
+        draw::list(&mut script, run, event);
+        end.undrawn.push((run.to_owned(), event.clone()));
+    }
+    // Once a run: each step for itself would write three pages more.
+    if events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
+        draw::history(&mut script, end.undrawn.iter().map(|(run, event)| (run.as_str(), event)));
+        draw::set_drawn(&mut script, end.head.row);
+        end.undrawn.clear();
+    }
     script.statement("COMMIT");
     script.run(connection).await?;
-    Ok(head)
+    Ok(end)
 }
 
 /// The rows of the chain; `head` moves on to the last of them.

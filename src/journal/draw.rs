@@ -1,7 +1,5 @@
 //! The tables that are drawn from the events: runs, readings, streaks.
 
-use std::slice;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
 use sqlx::{Connection, Row, SqliteConnection};
@@ -16,30 +14,63 @@ pub fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Adds what follows from `events` of `run`.
-pub async fn apply(connection: &mut SqliteConnection, run: &str, events: &[Event]) -> Result<(), Problem> {
-    let mut script = Script::default();
-    push(&mut script, run, events);
-    script.run(connection).await
+/// The list of runs with what follows from `event` of `run`.
+pub fn list(script: &mut Script, run: &str, event: &Event) {
+    match &event.kind {
+        EventKind::RunStarted(start) => started(script, run, event.at, start),
+        EventKind::RunFinished { outcome, exit } => finished(script, run, event.at, *outcome, *exit),
+        EventKind::ProcedureStarted { .. }
+        | EventKind::StepStarted { .. }
+        | EventKind::StepFinished(_)
+        | EventKind::AttemptFailed { .. }
+        | EventKind::ProcedureFinished(_)
+        | EventKind::Interrupted { .. } => {}
+    }
 }
 
-/// Appends to `script` the statements that add what follows from `events` of `run`.
-pub fn push(script: &mut Script, run: &str, events: &[Event]) {
-    let mut results = Vec::new();
-    for event in events {
-        match &event.kind {
-            EventKind::RunStarted(start) => started(script, run, event.at, start),
-            EventKind::StepFinished(result) => results.push((stamp(event.at), &**result)),
-            EventKind::RunFinished { outcome, exit } => finished(script, run, event.at, *outcome, *exit),
-            EventKind::ProcedureStarted { .. }
+/// Readings and streaks with what follows from the finished steps among `events`, each with its run.
+pub fn history<'e>(script: &mut Script, events: impl Iterator<Item = (&'e str, &'e Event)>) {
+    let results: Vec<Finished<'_>> = events
+        .filter_map(|(run, event)| match &event.kind {
+            EventKind::StepFinished(result) => Some(Finished { run, at: stamp(event.at), result }),
+            EventKind::RunStarted(_)
+            | EventKind::ProcedureStarted { .. }
             | EventKind::StepStarted { .. }
             | EventKind::AttemptFailed { .. }
             | EventKind::ProcedureFinished(_)
-            | EventKind::Interrupted { .. } => {}
-        }
-    }
-    readings(script, run, &results);
+            | EventKind::RunFinished { .. }
+            | EventKind::Interrupted { .. } => None,
+        })
+        .collect();
+    readings(script, &results);
     streaks(script, &results);
+}
+
+/// The row of the events up to which readings and streaks are drawn.
+pub async fn drawn(connection: &mut SqliteConnection) -> Result<i64, Problem> {
+    Ok(sqlx::query_scalar("SELECT row FROM drawn").fetch_one(connection).await?)
+}
+
+pub fn set_drawn(script: &mut Script, row: i64) {
+    script.statement("UPDATE drawn SET row = ").push_bind(row);
+}
+
+/// Draws readings and streaks up to the row `to`: what runs that were killed have left, or that run beside this one.
+pub async fn catch_up(connection: &mut SqliteConnection, to: i64) -> Result<(), Problem> {
+    let from = drawn(connection).await?;
+    if from >= to {
+        return Ok(());
+    }
+    let mut row = from;
+    while let Some((next, run, event)) = after(connection, row).await? {
+        let mut script = Script::default();
+        history(&mut script, [(run.as_str(), &event)].into_iter());
+        script.run(connection).await?;
+        row = next;
+    }
+    let mut script = Script::default();
+    set_drawn(&mut script, to);
+    script.run(connection).await
 }
 
 fn started(script: &mut Script, run: &str, at: DateTime<Utc>, start: &RunStart) {
@@ -67,28 +98,32 @@ fn finished(script: &mut Script, run: &str, at: DateTime<Utc>, outcome: Outcome,
     update.push(", finished = ").push_bind(stamp(at)).push(" WHERE id = ").push_bind(run);
 }
 
-/// A finished step, with the stored form of the time.
-type Finished<'e> = (String, &'e StepResult);
+struct Finished<'e> {
+    run: &'e str,
+    /// The stored form of the time.
+    at: String,
+    result: &'e StepResult,
+}
 
-fn readings(script: &mut Script, run: &str, results: &[Finished<'_>]) {
+fn readings(script: &mut Script, results: &[Finished<'_>]) {
     let mut rows = Vec::new();
-    for (at, result) in results {
-        for subject in &result.subjects {
+    for finished in results {
+        for subject in &finished.result.subjects {
             for (fact, value) in &subject.facts {
-                rows.extend(value.history_number().map(|number| (at, result, subject, fact, number)));
+                rows.extend(value.history_number().map(|number| (finished, subject, fact, number)));
             }
         }
     }
     script.values(
         "INSERT OR IGNORE INTO readings ",
         &rows,
-        |mut row, (at, result, subject, fact, number)| {
+        |mut row, (Finished { run, at, result }, subject, fact, number)| {
             row.push_bind(result.procedure.as_str())
                 .push_bind(result.step.as_str())
                 .push_bind(fact)
                 .push_bind(&subject.name)
                 .push_bind(at)
-                .push_bind(run)
+                .push_bind(*run)
                 .push_bind(number.amount())
                 .push_bind(number.dimension().base_unit())
                 .push_bind(subject.outcome.word());
@@ -99,11 +134,11 @@ fn readings(script: &mut Script, run: &str, results: &[Finished<'_>]) {
 
 /// A skipped step was not looked at: it neither ends a streak nor begins one.
 fn streaks(script: &mut Script, results: &[Finished<'_>]) {
-    let rows: Vec<_> = results.iter().filter(|(_, result)| result.outcome != Outcome::Skipped).collect();
+    let rows: Vec<_> = results.iter().filter(|finished| finished.result.outcome != Outcome::Skipped).collect();
     script.values(
         "INSERT INTO streaks (procedure, step, outcome, began) ",
         &rows,
-        |mut row, (at, result)| {
+        |mut row, Finished { at, result, .. }| {
             row.push_bind(result.procedure.as_str())
                 .push_bind(result.step.as_str())
                 .push_bind(result.outcome.word())
@@ -116,12 +151,16 @@ fn streaks(script: &mut Script, results: &[Finished<'_>]) {
 
 pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql("DELETE FROM readings; DELETE FROM streaks; DELETE FROM runs").execute(&mut *transaction).await?;
+    let clear = "DELETE FROM readings; DELETE FROM streaks; DELETE FROM runs; DELETE FROM drawn; INSERT INTO drawn VALUES (0)";
+    sqlx::raw_sql(clear).execute(&mut *transaction).await?;
     let mut row = 0_i64;
     while let Some((next, run, event)) = after(&mut transaction, row).await? {
-        apply(&mut transaction, &run, slice::from_ref(&event)).await?;
+        let mut script = Script::default();
+        list(&mut script, &run, &event);
+        script.run(&mut transaction).await?;
         row = next;
     }
+    catch_up(&mut transaction, row).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -45,8 +45,8 @@ pub struct Journal {
 #[derive(Debug)]
 struct Book {
     connection: SqliteConnection,
-    /// Where the chain ended when this program recorded last.
-    head: Option<chain::Head>,
+    /// Where this program left the chain, if nothing went wrong.
+    end: Option<append::End>,
 }
 
 impl Journal {
@@ -54,7 +54,7 @@ impl Journal {
         let error = |problem| JournalError { path: path.to_owned(), problem };
         let absolute = std::path::absolute(path).map_err(|io| error(Problem::io(path, io)))?;
         let connection = open::open(&absolute, access).await.map_err(error)?;
-        Ok(Self { path: absolute, book: Arc::new(Mutex::new(Book { connection, head: None })) })
+        Ok(Self { path: absolute, book: Arc::new(Mutex::new(Book { connection, end: None })) })
     }
 
     #[must_use]

@@ -40,8 +40,7 @@ impl Script {
     /// Runs all statements. After the first that fails none is run, and a transaction that was begun stays open.
     pub async fn run(mut self, connection: &mut SqliteConnection) -> Result<(), Problem> {
         if !self.is_empty {
-            // The texts differ from run to run: keeping them prepared would only take memory.
-            self.text.build().persistent(false).execute(connection).await?;
+            self.text.build().execute(connection).await?;
         }
         Ok(())
     }
