@@ -99,9 +99,7 @@ async fn transaction(
             end
         }
         None => {
-            // Takes the write lock before looking: nobody can come in between.
-            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-            let head = Head::find(connection).await?;
+            let head = Head::lock(connection).await?;
             draw::catch_up(connection, head.row).await?;
             End { head, undrawn: Vec::new() }
         }

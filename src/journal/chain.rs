@@ -1,7 +1,7 @@
 //! The hash chain over all events of the file.
 
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
+use sqlx::{Row, SqliteConnection};
 
 use super::Problem;
 
@@ -32,14 +32,17 @@ pub struct Head {
 }
 
 impl Head {
-    pub async fn find(connection: &mut SqliteConnection) -> Result<Self, Problem> {
-        let (row, hash) = sqlx::query_as::<_, (Option<i64>, Option<String>)>(
-            "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
+    /// Takes the write lock before looking: nobody can come in between.
+    pub async fn lock(connection: &mut SqliteConnection) -> Result<Self, Problem> {
+        let row = sqlx::raw_sql(
+            "BEGIN IMMEDIATE;
+             SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
                     (SELECT hash FROM events ORDER BY id DESC LIMIT 1)",
         )
         .fetch_one(connection)
         .await?;
-        Ok(Self { row: row.unwrap_or_default(), hash: hash.unwrap_or_else(|| GENESIS.to_owned()) })
+        let hash = row.try_get::<Option<String>, _>(1)?.unwrap_or_else(|| GENESIS.to_owned());
+        Ok(Self { row: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(), hash })
     }
 
     /// To the row that comes next.

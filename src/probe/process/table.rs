@@ -150,7 +150,10 @@ impl ProcessTable {
             let entry = entry.map_err(|error| trouble(&error))?;
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
             match read_into(&mut text, &format!("/proc/{pid}/stat")) {
-                Ok(()) => processes.extend(parse_stat(&String::from_utf8_lossy(&text))),
+                Ok(()) => processes.extend(match std::str::from_utf8(&text) {
+                    Ok(text) => parse_stat(text),
+                    Err(_) => parse_stat(&String::from_utf8_lossy(&text)),
+                }),
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => denied = true,
                 // It has ended meanwhile.
                 Err(_) => {}
@@ -319,7 +322,7 @@ fn uptime() -> Result<Duration, ProbeError> {
 fn parse_stat(text: &str) -> Option<Process> {
     const KERNEL_THREAD: u64 = 0x0020_0000;
     let (pid, rest) = text.split_once(" (")?;
-    let (comm, rest) = rest.rsplit_once(") ")?;
+    let (comm, rest) = rest.rsplit_once(')')?;
     // The numbers of the manual page count from the pid, which is the first; what follows the 24th is not needed.
     let mut fields = [""; 22];
     for (field, word) in fields.iter_mut().zip(rest.split_ascii_whitespace()) {
