@@ -116,7 +116,10 @@ fn a_procedure_is_run_by_one_at_a_time_and_a_lock_has_no_dead_holder() {
     let case = Case::new("lock").site("").procedure("daily/one.yaml", yaml).procedure("daily/other.yaml", other);
     let one = case.start(["daily", "one", "--yes"]);
     wait_until("the action", || case.path("begun").exists());
-    case.run(["daily", "other", "--yes"]).exits(3).says_on_stderr("helpdesk is being worked on: by").says_on_stderr("process");
+    case.run(["daily", "other", "--yes"])
+        .exits(3)
+        .says_on_stderr("helpdesk is being worked on: by")
+        .says_on_stderr("process");
     let pid = one.id();
     one.signal(Signal::KILL).ends();
     wait_until("its end", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
