@@ -1,4 +1,4 @@
-//! The tables that are drawn from the events: runs, readings, streaks.
+//! The tables that are drawn from the events: runs, readings, streaks; timers and outbox are in `outbox`.
 
 use std::slice;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
 use sqlx::{Connection, QueryBuilder, Row, SqliteConnection};
 
-use super::{AT_ONCE, Problem};
+use super::{AT_ONCE, Problem, outbox};
 use crate::model::event::{Event, EventKind, RunStart, StepResult};
 use crate::model::outcome::{Exit, Outcome};
 
@@ -19,6 +19,7 @@ pub fn stamp(at: DateTime<Utc>) -> String {
 pub async fn apply(connection: &mut SqliteConnection, run: &str, events: &[Event]) -> Result<(), Problem> {
     let mut results = Vec::new();
     for event in events {
+        outbox::draw(connection, run, event).await?;
         match &event.kind {
             EventKind::RunStarted(start) => started(connection, run, event.at, start).await?,
             EventKind::StepFinished(result) => results.push((stamp(event.at), &**result)),
@@ -143,13 +144,23 @@ async fn streaks(connection: &mut SqliteConnection, results: &[Finished<'_>]) ->
 
 pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql("DELETE FROM readings; DELETE FROM streaks; DELETE FROM runs").execute(&mut *transaction).await?;
+    draw_anew(&mut transaction).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Draws all tables from the events, within a transaction.
+pub async fn draw_anew(transaction: &mut SqliteConnection) -> Result<(), Problem> {
+    sqlx::raw_sql(
+        "DELETE FROM readings; DELETE FROM streaks; DELETE FROM timers; DELETE FROM outbox; DELETE FROM runs",
+    )
+    .execute(&mut *transaction)
+    .await?;
     let mut row = 0_i64;
-    while let Some((next, run, event)) = after(&mut transaction, row).await? {
-        apply(&mut transaction, &run, slice::from_ref(&event)).await?;
+    while let Some((next, run, event)) = after(transaction, row).await? {
+        apply(transaction, &run, slice::from_ref(&event)).await?;
         row = next;
     }
-    Ok(transaction.commit().await?)
+    Ok(())
 }
 
 async fn after(connection: &mut SqliteConnection, row: i64) -> Result<Option<(i64, String, Event)>, Problem> {
@@ -185,6 +196,8 @@ pub async fn difference(
              FROM readings ORDER BY procedure, step, fact, subject, at, run",
         ),
         ("streaks", "SELECT json_array(procedure, step, outcome, began) FROM streaks ORDER BY procedure, step"),
+        ("timers", outbox::TIMERS),
+        ("outbox", outbox::OUTBOX),
     ];
     for (table, rows) in tables {
         let mut left = sqlx::query_scalar::<_, String>(rows).fetch(&mut *one);

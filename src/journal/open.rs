@@ -10,10 +10,11 @@ use rustix::io::Errno;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::{Access, PATIENCE, Problem};
+use super::{Access, PATIENCE, Problem, draw};
 
 /// Migration N brings the file from format N-1 to N; `PRAGMA user_version` is the format. Never edited once released.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_journal.sql")];
+pub const MIGRATIONS: [&str; 2] =
+    [include_str!("../../migrations/0001_journal.sql"), include_str!("../../migrations/0002_outbox.sql")];
 
 const KNOWN: usize = MIGRATIONS.len();
 
@@ -32,7 +33,14 @@ pub async fn open(path: &Path, access: Access) -> Result<SqliteConnection, Probl
         Err(Errno::NOENT) => return Err(Problem::Missing),
         Err(error) => return Err(Problem::io(path, error.into())),
     }
-    let opened = connect(&options(path, access)).await;
+    let mut opened = connect(&options(path, access)).await;
+    if access == Access::Read && matches!(opened, Err(Problem::ReadOnly)) {
+        // A journal of an older format is brought up to date by whoever may write it.
+        if let Ok(connection) = connect(&options(path, Access::Write)).await {
+            connection.close().await?;
+            opened = connect(&options(path, access)).await;
+        }
+    }
     let Err(Problem::Sql(_) | Problem::ReadOnly) = opened else { return opened };
     // Even a reader keeps an index beside the file, unless it may take the file as unchanging.
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -88,6 +96,10 @@ pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), Problem> {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
     }
     sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {KNOWN}"))).execute(&mut *transaction).await?;
+    if (1..KNOWN).contains(&found) {
+        // What is new is drawn from what was recorded before.
+        draw::draw_anew(&mut transaction).await?;
+    }
     Ok(transaction.commit().await?)
 }
 
