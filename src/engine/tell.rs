@@ -55,9 +55,11 @@ impl Run {
         recorder: &mut Recorder,
     ) -> Result<Escalation, String> {
         let (procedure, step) = (self.planned[place.0].procedure.id.clone(), self.step(place).id.clone());
-        let known = self.record.escalations.iter().find(|known| {
-            (&known.procedure, &known.step, &known.item) == (&procedure, &step, &item.name)
-        });
+        let known = self
+            .record
+            .escalations
+            .iter()
+            .find(|known| (&known.procedure, &known.step, &known.item) == (&procedure, &step, &item.name));
         if let Some(known) = known {
             return Ok(known.clone());
         }
@@ -101,8 +103,7 @@ impl Run {
                 }
                 Some(known) if known.delivery.is_none() => {
                     let detail = "whether it was sent is not known: opsctl was ended meanwhile".to_owned();
-                    let delivery =
-                        Delivery { id: message.id.clone(), state: Delivered::Waiting, detail: Some(detail) };
+                    let delivery = Delivery { id: message.id.clone(), state: Delivered::Waiting, detail: Some(detail) };
                     self.note(EventKind::MessageDelivered(delivery), recorder);
                 }
                 Some(_) => {}

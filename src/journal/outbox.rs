@@ -193,7 +193,10 @@ fn letter(row: &SqliteRow) -> Result<Letter, Problem> {
     let damaged = |error| Problem::Damaged(format!("a row of the outbox cannot be read: {error}"));
     let queued = row.try_get("queued")?;
     Ok(Letter {
-        run: row.try_get::<&str, _>("run")?.parse().map_err(|error: crate::model::id::IdError| damaged(error.to_string()))?,
+        run: row
+            .try_get::<&str, _>("run")?
+            .parse()
+            .map_err(|error: crate::model::id::IdError| damaged(error.to_string()))?,
         message: Message {
             id: row.try_get("id")?,
             to: row.try_get("recipient")?,
@@ -223,15 +226,19 @@ async fn claim(connection: &mut SqliteConnection, now: DateTime<Utc>) -> Result<
     let due = sqlx::query_scalar::<_, String>(RUNS_DUE).bind(stamp(now)).fetch_all(&mut *transaction).await?;
     let mut claimed = Vec::new();
     for run in due {
-        let run: RunId = run
-            .parse()
-            .map_err(|error| Problem::Damaged(format!("a row of the timers cannot be read: {error}")))?;
+        let run: RunId =
+            run.parse().map_err(|error| Problem::Damaged(format!("a row of the timers cannot be read: {error}")))?;
         let record = Record::of(&runs::replay(&mut transaction, run).await?);
         let messages = ladder::due(&record, now);
         let elapsed = record.started.and_then(|started| (now - started).to_std().ok()).unwrap_or_default();
         let events: Vec<Event> = messages
             .iter()
-            .map(|message| Event { seq: 0, at: now, elapsed, kind: EventKind::MessageQueued(Box::new(message.clone())) })
+            .map(|message| Event {
+                seq: 0,
+                at: now,
+                elapsed,
+                kind: EventKind::MessageQueued(Box::new(message.clone())),
+            })
             .collect();
         append::insert(&mut transaction, run, &events).await?;
         claimed.extend(messages.into_iter().map(|message| (run, message)));

@@ -101,7 +101,9 @@ pub async fn run(
         Ok(Err(error)) => Err(format!("cannot wait for `{program}`: {error}")),
         Err(_) => {
             let limit = Quantity::duration(limit).rounded();
-            Err(format!("`{program}` did not end within {limit} and was killed{last}; whether it was sent is not known"))
+            Err(format!(
+                "`{program}` did not end within {limit} and was killed{last}; whether it was sent is not known"
+            ))
         }
     }
 }

@@ -250,7 +250,11 @@ pub const ROLE: &[KeySpec] = &[
 
 pub const CHANNEL: &[KeySpec] = &[
     key("file", Form::Text, "appends one line of JSON for each message"),
-    key("command", Form::Arguments, "runs without a shell: the message is JSON on standard input, and in OPSCTL_TEXT, OPSCTL_TO, ..."),
+    key(
+        "command",
+        Form::Arguments,
+        "runs without a shell: the message is JSON on standard input, and in OPSCTL_TEXT, OPSCTL_TO, ...",
+    ),
     key("by_hand", Form::Choice(&["phone", "sms", "mail", "chat"]), "a person tells them, and is asked to"),
     key("address", Form::Choice(&["mail", "phone"]), "which address of the role it takes"),
     key("timeout", Form::Duration, "how long the command may take; 30s if not given"),
@@ -259,7 +263,11 @@ pub const CHANNEL: &[KeySpec] = &[
 pub const AVAILABILITY: &[KeySpec] = &[
     key("days", Form::Words, "mon, tue, wed, thu, fri, sat, sun: the days on which the hours begin; all if not given"),
     must("from", Form::Text, "the time of day, in the site's time zone: \"08:00\""),
-    must("to", Form::Text, "the first minute that does not belong to it: \"16:00\"; before `from` it is on the day after"),
+    must(
+        "to",
+        Form::Text,
+        "the first minute that does not belong to it: \"16:00\"; before `from` it is on the day after",
+    ),
 ];
 
 const TO: KeySpec = must("to", Form::Text, "a role");
@@ -298,7 +306,11 @@ pub const SITE: &[KeySpec] = &[
     key("databases", Form::Named(DATABASE), "databases that sql probes name"),
     key("services", Form::Named(SERVICE), "services that systemd does not know, by the commands that manage them"),
     key("roles", Form::Named(ROLE), "who is behind a role"),
-    key("channels", Form::Named(CHANNEL), "ways to tell people; `phone` and `mail` by hand are there without being named"),
+    key(
+        "channels",
+        Form::Named(CHANNEL),
+        "ways to tell people; `phone` and `mail` by hand are there without being named",
+    ),
     key("availability", Form::Named(AVAILABILITY), "calendars: the hours in which people are there"),
     key(
         "escalation",

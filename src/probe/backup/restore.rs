@@ -137,7 +137,8 @@ impl Drill {
         prepare(&server, inspection.content.size, cx, &bound, subject).await?;
         let begin = Instant::now();
         let name = scratch::create(&server, uuid::Uuid::now_v7(), &bound).await?;
-        let result = self.fill_and_ask(&server, &scratch::target(&server, &name), &dump, begin, cx, &bound, subject).await;
+        let result =
+            self.fill_and_ask(&server, &scratch::target(&server, &name), &dump, begin, cx, &bound, subject).await;
         // Whatever happened, and also when nobody waits any more.
         let last = Bound { until: Instant::now() + FOR_DROPPING, cancel: CancellationToken::new() };
         let dropped = scratch::remove(&server, &name, &last).await;
@@ -161,7 +162,9 @@ impl Drill {
     ) -> Result<(), ProbeError> {
         match load::load(dump, restored, Into::Scratch, "", bound).await {
             Ok(()) => {}
-            Err(error) if matches!(error.code, "tool_failed" | "bad_statement" | "damaged" | "changed" | "no_answer") => {
+            Err(error)
+                if matches!(error.code, "tool_failed" | "bad_statement" | "damaged" | "changed" | "no_answer") =>
+            {
                 subject.set("restored", Value::Bool(false));
                 subject.note(error.message);
                 return Ok(());
@@ -233,7 +236,9 @@ fn refusal(inspection: &Inspection, subject: &mut Subject) -> Option<String> {
     if inspection.trouble.is_none() || findings.other.is_some() {
         subject.set("names_other_database", Value::Bool(findings.other.is_some()));
     }
-    let found = findings.first().map(|found| format!("line {} of the dump: {}, so it was not restored", found.line, found.what));
+    let found = findings
+        .first()
+        .map(|found| format!("line {} of the dump: {}, so it was not restored", found.line, found.what));
     found.or_else(|| inspection.trouble.as_ref().map(|why| format!("the backup {why}, so it was not restored")))
 }
 
@@ -278,9 +283,10 @@ fn checks(json: &serde_json::Value) -> Result<Vec<Check>, InputError> {
         let compare = match inputs.get("compare") {
             None => false,
             // Text where it was made by a template.
-            Some(flag) => flag.as_bool().or_else(|| flag.as_str()?.parse().ok()).ok_or_else(|| {
-                bad(format!("`compare` of the check `{name}` is yes or no"))
-            })?,
+            Some(flag) => flag
+                .as_bool()
+                .or_else(|| flag.as_str()?.parse().ok())
+                .ok_or_else(|| bad(format!("`compare` of the check `{name}` is yes or no")))?,
         };
         Ok(Check { name: name.clone(), query: query.to_owned(), compare })
     };

@@ -71,7 +71,9 @@ impl Connection {
         let work = async {
             let query = sqlx::raw_sql(AssertSqlSafe(sql));
             let rows = match &mut self.session {
-                Session::MySql(connection) => query.fetch_all(connection).await.map(|rows| rows.iter().map(mysql).collect()),
+                Session::MySql(connection) => {
+                    query.fetch_all(connection).await.map(|rows| rows.iter().map(mysql).collect())
+                }
                 Session::Postgres(connection) => {
                     query.fetch_all(connection).await.map(|rows| rows.iter().map(postgres).collect())
                 }

@@ -36,23 +36,37 @@ enum State {
     Plain,
     Word,
     Number,
-    Quoted { quote: u8, escapes: bool, escaped: bool },
+    Quoted {
+        quote: u8,
+        escapes: bool,
+        escaped: bool,
+    },
     LineComment,
-    BlockComment { depth: u32, last: u8 },
+    BlockComment {
+        depth: u32,
+        last: u8,
+    },
     /// After a first character that may begin something longer.
     Seen(u8),
     /// After `--` in MySQL, where a comment needs white space.
     Dashes,
     /// After `/*`, and how much of `!` or `M!` has come.
-    Opening { mark: bool },
+    Opening {
+        mark: bool,
+    },
     Version,
     DollarTag,
-    DollarBody { matched: usize },
+    DollarBody {
+        matched: usize,
+    },
     /// The rest of a line that only the client reads: `DELIMITER ;;`, `\restrict`.
     ClientLine,
     /// Behind `COPY .. FROM stdin;`, until the end of the line.
     CopyBegins,
-    CopyRows { column: usize, is_end: bool },
+    CopyRows {
+        column: usize,
+        is_end: bool,
+    },
 }
 
 /// What the present statement began with, as far as its end depends on it.
@@ -167,7 +181,11 @@ impl Lexer {
             State::Dashes => self.dashes(bytes[at], at, sink),
             State::Opening { mark } => self.opening(bytes[at], at, mark),
             State::Version => {
-                if bytes[at].is_ascii_digit() { at + 1 } else { self.to(State::Plain, at) }
+                if bytes[at].is_ascii_digit() {
+                    at + 1
+                } else {
+                    self.to(State::Plain, at)
+                }
             }
             State::DollarTag => self.dollar_tag(bytes[at], at, sink),
             State::DollarBody { matched } => self.dollar_body(bytes[at], at, matched, sink),
@@ -248,7 +266,8 @@ impl Lexer {
             Dialect::Postgres => statement.parentheses == 0 && statement.depth == 0,
             Dialect::Sqlite => {
                 let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
-                let is_trigger = matches!(words[..], ["CREATE", "TRIGGER", ..] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER", ..]);
+                let is_trigger =
+                    matches!(words[..], ["CREATE", "TRIGGER", ..] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER", ..]);
                 !is_trigger || (statement.last == "END" && statement.before_last == ";")
             }
         }

@@ -29,10 +29,22 @@ pub fn client(target: &Target) -> Result<Option<Tool>, ProbeError> {
         // In binary mode, the client obeys no command of its own but `DELIMITER`.
         Dialect::MySql => Tool::find(&["mariadb", "mysql"])?
             .login(target)
-            .arguments(["--batch", "--binary-mode", "--local-infile=0", "--connect-timeout=10", "--max-allowed-packet=1G"])
+            .arguments([
+                "--batch",
+                "--binary-mode",
+                "--local-infile=0",
+                "--connect-timeout=10",
+                "--max-allowed-packet=1G",
+            ])
             .argument(&target.database),
         Dialect::Postgres => Tool::find_postgresql("psql")?
-            .arguments(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null"])
+            .arguments([
+                "--no-psqlrc",
+                "--quiet",
+                "--set=ON_ERROR_STOP=1",
+                "--single-transaction",
+                "--output=/dev/null",
+            ])
             .login(target)
             .argument(format!("--dbname={}", target.database))
             .argument("--file=-"),
@@ -55,7 +67,13 @@ pub async fn load(dump: &Dump, target: &Target, into: Into, before: &str, bound:
     }
 }
 
-async fn through(tool: &Tool, dump: &Dump, inspector: Inspector, before: &str, bound: &Bound) -> Result<(), ProbeError> {
+async fn through(
+    tool: &Tool,
+    dump: &Dump,
+    inspector: Inspector,
+    before: &str,
+    bound: &Bound,
+) -> Result<(), ProbeError> {
     let mut client = tool.start(Stdio::piped(), Stdio::null())?;
     let pipe = client.stdin().ok_or_else(|| ProbeError::new("io", format!("{} has no input", tool.name())))?;
     let sink = Pipe { pipe, before: before.as_bytes().to_vec(), inspector, broken: false };

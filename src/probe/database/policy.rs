@@ -239,8 +239,22 @@ impl Judge {
     /// What a CREATE or DROP is about.
     fn object(&self) -> &str {
         const OBJECTS: &[&str] = &[
-            "TABLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "INDEX", "PACKAGE", "DATABASE",
-            "SCHEMA", "USER", "ROLE", "SERVER", "TABLESPACE", "LOGFILE",
+            "TABLE",
+            "VIEW",
+            "TRIGGER",
+            "PROCEDURE",
+            "FUNCTION",
+            "EVENT",
+            "SEQUENCE",
+            "INDEX",
+            "PACKAGE",
+            "DATABASE",
+            "SCHEMA",
+            "USER",
+            "ROLE",
+            "SERVER",
+            "TABLESPACE",
+            "LOGFILE",
         ];
         self.head.iter().map(Piece::word).find(|word| OBJECTS.contains(word)).unwrap_or_default()
     }
@@ -317,8 +331,9 @@ impl Judge {
     fn mysql_set(&mut self, line: u64) {
         const WIDE: &[&str] = &["GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "STATEMENT", "ROLE", "RESOURCE"];
         // In these, a byte of a character may look like a quote or a backslash.
-        const UNREADABLE: &[&str] =
-            &["GBK", "BIG5", "SJIS", "CP932", "GB18030", "GB2312", "UJIS", "EUCKR", "EUCJPMS", "UTF16", "UTF32", "UCS2"];
+        const UNREADABLE: &[&str] = &[
+            "GBK", "BIG5", "SJIS", "CP932", "GB18030", "GB2312", "UJIS", "EUCKR", "EUCJPMS", "UTF16", "UTF32", "UCS2",
+        ];
         if self.head.iter().any(|piece| WIDE.contains(&piece.word())) {
             return self.foreign(line, "changes the whole server or another statement");
         }
@@ -327,7 +342,9 @@ impl Judge {
             Piece::Word(word, _) => Some(word.clone()),
             Piece::Number | Piece::Mark(_) => None,
         });
-        let mode = |text: &String| ["NO_BACKSLASH_ESCAPES", "ANSI", "DB2", "ORACLE", "MSSQL"].iter().any(|mode| text.contains(mode));
+        let mode = |text: &String| {
+            ["NO_BACKSLASH_ESCAPES", "ANSI", "DB2", "ORACLE", "MSSQL"].iter().any(|mode| text.contains(mode))
+        };
         let unreadable = |text: &String| mode(text) || UNREADABLE.iter().any(|set| text.contains(set));
         if texts.into_iter().any(|text| unreadable(&text)) {
             self.foreign(line, "changes how quotes are read");
@@ -553,7 +570,10 @@ mod tests {
         let own = Into::Database("shop".to_owned());
         let found = |sql| inspect(Dialect::MySql, own.clone(), sql);
         assert_eq!(found("CREATE DATABASE `shop`; USE `shop`;"), Findings::default());
-        assert_eq!(found("CREATE TRIGGER a AFTER INSERT ON b FOR EACH ROW INSERT INTO audit.t VALUES (1);"), Findings::default());
+        assert_eq!(
+            found("CREATE TRIGGER a AFTER INSERT ON b FOR EACH ROW INSERT INTO audit.t VALUES (1);"),
+            Findings::default()
+        );
         let other = found("\nUSE other;").other.expect("a finding");
         assert_eq!((other.line, other.what.as_str()), (2, "`USE OTHER` names the database other"));
     }

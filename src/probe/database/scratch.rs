@@ -199,7 +199,8 @@ pub async fn remove(server: &Target, name: &Name, bound: &Bound) -> Result<(), P
     let quoted = quoted(&connection.session, &name.to_string());
     let done = match &connection.session {
         Session::MySql(_) => {
-            let own = format!("SELECT id FROM information_schema.processlist WHERE db = {}", literal(&name.to_string()));
+            let own =
+                format!("SELECT id FROM information_schema.processlist WHERE db = {}", literal(&name.to_string()));
             for session in connection.texts(&own).await? {
                 // It may have ended by itself.
                 connection.run(&format!("KILL {session}")).await.ok();
@@ -247,7 +248,9 @@ mod tests {
         assert!(name.is_of(run) && !name.is_of(Uuid::nil()));
         assert!(name.to_string().len() <= 63, "PostgreSQL cuts longer names off");
         assert_eq!(name.owner(Utc::now()), Owner::Alive);
-        for other in ["helpdesk", "opsctl_scratch_", "opsctl_scratch_1_2_3_4_5", &format!("{name}x"), &format!("x{name}")] {
+        for other in
+            ["helpdesk", "opsctl_scratch_", "opsctl_scratch_1_2_3_4_5", &format!("{name}x"), &format!("x{name}")]
+        {
             assert_eq!(other.parse::<Name>(), Err(()), "{other}");
         }
     }

@@ -26,8 +26,7 @@ pub fn fits(folder: &Path, needed: u64) -> Result<String, ProbeError> {
     let free = free(folder)?;
     let shown = |amount| Quantity::bytes(amount).rounded();
     if needed > free {
-        let message =
-            format!("{} has {} free, but about {} are needed", folder.display(), shown(free), shown(needed));
+        let message = format!("{} has {} free, but about {} are needed", folder.display(), shown(free), shown(needed));
         return Err(ProbeError::new("no_space", message).help("make room there, or choose another place"));
     }
     Ok(format!("about {} are needed in {}, {} are free", shown(needed), folder.display(), shown(free)))
@@ -48,9 +47,9 @@ pub async fn size(target: &Target, connection: &mut Connection) -> Result<u64, P
         Session::Sqlite(_) => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()".to_owned(),
     };
     let answer = connection.text(&sql).await?;
-    answer.and_then(|text| text.parse().ok()).ok_or_else(|| {
-        ProbeError::new("bad_answer", format!("{} does not say how large it is", target.shown()))
-    })
+    answer
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| ProbeError::new("bad_answer", format!("{} does not say how large it is", target.shown())))
 }
 
 /// Its tables, as dumps name them: without the schema `public`.

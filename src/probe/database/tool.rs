@@ -48,7 +48,8 @@ impl Tool {
     /// None of them is.
     pub fn find(names: &[&str]) -> Result<Self, ProbeError> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut candidates = names.iter().flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)));
+        let mut candidates =
+            names.iter().flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)));
         candidates.find(|candidate| candidate.is_file()).map(Self::at).ok_or_else(|| {
             ProbeError::new("no_such_tool", format!("there is no program `{}` on the PATH", names.join("` or `")))
                 .help("install the client programs of the database server")
@@ -244,7 +245,9 @@ impl Running {
 fn complaint(said: &str, status: &str) -> String {
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
     let wrong = lines().find(|line| line.to_ascii_lowercase().contains("error"));
-    wrong.or_else(|| lines().next()).map_or_else(|| format!("ended with {status}"), |line| line.chars().take(400).collect())
+    wrong
+        .or_else(|| lines().next())
+        .map_or_else(|| format!("ended with {status}"), |line| line.chars().take(400).collect())
 }
 
 /// The beginning of what is read; the rest is dropped, so that the writer can go on.

@@ -10,6 +10,8 @@ use super::{Role, Site};
 use crate::model::event::incident::Rung;
 use crate::notify::{Address, Channel, Kind};
 use crate::procedure::diagnostic::suggestion;
+use crate::procedure::document::{Message, Notify};
+use crate::procedure::library::template;
 
 mod hours;
 mod read;
@@ -89,12 +91,36 @@ impl Site {
         ladders.iter().map(|ladder| self.ladder(ladder, asked)).collect()
     }
 
-    fn row(&self, name: &str, severity: Option<&str>) -> Result<&Vec<Vec<Step>>, String> {
-        let policies = &self.telling.policies;
-        let Some(policy) = policies.get(name) else {
-            let help = suggestion(name, policies.keys().map(String::as_str), "there are");
-            return Err(format!("the site file has no escalation `{name}`: {help}"));
+    /// What a step names and the site does not have, before anybody is to be told. The row of a severity shows only then.
+    #[must_use]
+    pub fn cannot_tell(&self, notify: &Notify) -> Vec<String> {
+        let roles = notify.to.iter().filter_map(|role| self.role(role).err());
+        let policy = notify.escalation.iter().filter_map(|policy| self.policy(policy).err());
+        let channel = notify.channel.iter().filter_map(|channel| self.named_channel(channel).err());
+        let template = match &notify.message {
+            Message::Text(_) => None,
+            Message::Template(name) => template(self, name).err(),
         };
+        roles.chain(policy).chain(channel).chain(template).collect()
+    }
+
+    fn policy(&self, name: &str) -> Result<&Policy, String> {
+        let policies = &self.telling.policies;
+        policies.get(name).ok_or_else(|| {
+            let help = suggestion(name, policies.keys().map(String::as_str), "there are");
+            format!("the site file has no escalation `{name}`: {help}")
+        })
+    }
+
+    fn named_channel(&self, name: &str) -> Result<Channel, String> {
+        self.channel(name).ok_or_else(|| {
+            let help = suggestion(name, self.telling.channels.keys().map(String::as_str), "there are");
+            format!("the site file has no channel `{name}`: {help}")
+        })
+    }
+
+    fn row(&self, name: &str, severity: Option<&str>) -> Result<&Vec<Vec<Step>>, String> {
+        let policy = self.policy(name)?;
         let row = severity.and_then(|severity| policy.get(severity)).or_else(|| policy.get(DEFAULT));
         row.ok_or_else(|| {
             let rows = policy.keys().map(String::as_str);
@@ -128,10 +154,7 @@ impl Site {
         let role = self.role(to)?;
         let usual = || role.channel.as_deref().unwrap_or(if role.phone.is_some() { "phone" } else { "mail" });
         let name = step.channel.as_deref().or(asked.channel).unwrap_or_else(usual);
-        let Some(channel) = self.channel(name) else {
-            let help = suggestion(name, self.telling.channels.keys().map(String::as_str), "there are");
-            return Err(format!("the site file has no channel `{name}`: {help}"));
-        };
+        let channel = self.named_channel(name)?;
         Ok(Rung {
             to: to.to_owned(),
             channel: name.to_owned(),

@@ -104,8 +104,7 @@ fn choice<T: Copy>(reader: &Reader, node: &Node, what: &str, choices: &[(&str, T
 }
 
 fn channel(reader: &Reader, fields: &Fields<'_>, folder: &Path) -> Option<Channel> {
-    let given: Vec<&str> =
-        ["file", "command", "by_hand"].into_iter().filter(|key| fields.get(key).is_some()).collect();
+    let given: Vec<&str> = ["file", "command", "by_hand"].into_iter().filter(|key| fields.get(key).is_some()).collect();
     if given.len() != 1 {
         let help = "write `file: PATH`, `command: [program, argument]` or `by_hand: phone`";
         let place = reader.start_of(&fields.span);
@@ -128,12 +127,8 @@ fn channel(reader: &Reader, fields: &Fields<'_>, folder: &Path) -> Option<Channe
         }
         (Kind::Command { run, folder: folder.to_owned(), limit: limit.unwrap_or(COMMAND_LIMIT) }, Address::Any)
     } else {
-        let ways = [
-            ("phone", Address::Phone),
-            ("sms", Address::Phone),
-            ("mail", Address::Mail),
-            ("chat", Address::Any),
-        ];
+        let ways =
+            [("phone", Address::Phone), ("sms", Address::Phone), ("mail", Address::Mail), ("chat", Address::Any)];
         (Kind::ByHand, choice(reader, fields.get("by_hand")?, "`by_hand`", &ways)?)
     };
     Some(Channel { kind, address: address.unwrap_or(usual) })
@@ -142,7 +137,9 @@ fn channel(reader: &Reader, fields: &Fields<'_>, folder: &Path) -> Option<Channe
 fn hours(reader: &Reader, fields: &Fields<'_>) -> Option<Hours> {
     let days: Vec<Weekday> = match fields.get("days") {
         None => DAYS.iter().map(|(_, day)| *day).collect(),
-        Some(node) => reader.items(node, "`days`").iter().filter_map(|day| choice(reader, day, "a day", &DAYS)).collect(),
+        Some(node) => {
+            reader.items(node, "`days`").iter().filter_map(|day| choice(reader, day, "a day", &DAYS)).collect()
+        }
     };
     let time = |key: &str| {
         let node = fields.required(reader, key, "a calendar")?;
@@ -168,9 +165,7 @@ fn roles(reader: &Reader, fields: &Fields<'_>, telling: &Telling) -> IndexMap<St
         let role = Role {
             mail: fields.text(reader, "mail"),
             phone: fields.text(reader, "phone"),
-            responds_within: fields
-                .get("responds_within")
-                .and_then(|node| reader.duration(node, "`responds_within`")),
+            responds_within: fields.get("responds_within").and_then(|node| reader.duration(node, "`responds_within`")),
             channel: fields.get("channel").and_then(|node| reference(reader, node, "channel", channels)),
             available: available.and_then(|node| reference(reader, node, "calendar", calendars)),
             otherwise: fields.get("otherwise").and_then(|node| reference(reader, node, "role", names.clone())),
