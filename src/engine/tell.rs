@@ -66,7 +66,8 @@ impl Run {
         let tell = self.what_to_tell(place, notify, item)?;
         let escalation = Escalation { item: item.name.clone(), ..self.settings.crew.post.plan(&tell)? };
         self.note(EventKind::Escalated(Box::new(escalation.clone())), recorder);
-        Ok(escalation)
+        // As it is on record: without secrets.
+        Ok(self.record.escalations.last().cloned().unwrap_or(escalation))
     }
 
     fn what_to_tell(&self, place: Place, notify: &Notify, item: &Item) -> Result<Tell, String> {

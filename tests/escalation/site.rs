@@ -38,7 +38,7 @@ fn what_cannot_work_is_refused() {
         (SITE.replace("{ file: ./messages.jsonl }", "{ by_hand: pigeon }"), "`by_hand` cannot be `pigeon`"),
         (
             format!("{SITE}availability: {{ office: {{ days: [monday], from: \"8\", to: \"16:00\" }} }}\n"),
-            "did you mean `mon`?",
+            "a day cannot be `monday`",
         ),
         (format!("{SITE}availability: {{ office: {{ from: \"25:00\", to: \"16:00\" }} }}\n"), "is no time of day"),
     ] {
