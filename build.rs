@@ -1,5 +1,5 @@
-//! Puts the shipped procedures into the binary: every YAML file under `procedures/`, by its path there. And links it so
-//! that it starts quickly.
+//! Puts the shipped packs into the binary: every procedure and every template under `procedures/`, by its path there. And
+//! links it so that it starts quickly.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "txt") {
             files.push(path);
         }
     }

@@ -8,6 +8,7 @@ pub mod drill;
 pub mod engine;
 pub mod journal;
 pub mod model;
+pub mod notify;
 pub mod probe;
 pub mod procedure;
 pub mod report;

@@ -17,6 +17,7 @@ mod cli;
 mod docs;
 mod drill;
 mod engine;
+mod escalation;
 mod examples;
 mod init;
 mod inventory;

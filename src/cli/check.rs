@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Done;
 use super::message::{self, Failure};
+use super::post::{Clocks, Office, Watch};
 use super::settings::{self, Globals};
 use super::signals::{Signals, exit_of};
 use crate::engine::{self, Crew, Planned, Stop};
@@ -35,6 +36,8 @@ pub mod resume;
 mod terminal;
 pub mod times;
 mod words;
+
+pub use record::Recorded;
 
 use record::Scribe;
 use report_file::ReportFile;
@@ -339,6 +342,9 @@ async fn supervise(
         listeners.recall(event)?;
     }
     let scribe = Scribe::start(journal, run);
+    let office = Arc::new(site.clone());
+    let watch = if request.mode == Mode::Run { Watch::Always } else { Watch::AtTheEnd };
+    let clocks = Clocks::start(Arc::clone(&office), scribe.history(), watch);
     let settings = engine::Settings {
         run,
         site: site.name,
@@ -357,7 +363,7 @@ async fn supervise(
         skip: request.skip,
         tags: request.tags,
         mode: request.mode,
-        crew: crew(&scribe, prepared.terminal),
+        crew: crew(&scribe, prepared.terminal, Office { site: office, run }),
         yes: request.yes,
         one_by_one: request.one_by_one,
         detected: prepared.detected,
@@ -378,6 +384,7 @@ async fn supervise(
     scribe.record(&last);
     // The record decides with: a run that is not on record has not proved anything to an auditor.
     let unrecorded = scribe.flush().await.err();
+    clocks.finish().await;
     if unrecorded.is_some() {
         exit = exit.at_least(Exit::CouldNotTell);
         if !suspended {
@@ -396,8 +403,8 @@ async fn supervise(
 }
 
 /// Who works on a run that does more than look.
-fn crew(scribe: &Scribe, terminal: Option<Arc<Terminal>>) -> Crew {
-    let mut crew = Crew { ledger: Arc::new(scribe.ledger()), ..Crew::nobody() };
+fn crew(scribe: &Scribe, terminal: Option<Arc<Terminal>>, office: Office) -> Crew {
+    let mut crew = Crew { ledger: Arc::new(scribe.ledger()), post: Arc::new(office), ..Crew::nobody() };
     if let Some(terminal) = terminal {
         crew.people = terminal;
     }

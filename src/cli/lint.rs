@@ -8,6 +8,8 @@ use super::Done;
 use super::message::{self, Failure};
 use super::settings::{self, Globals};
 use crate::model::outcome::Exit;
+use crate::procedure::diagnostic::{Diagnostic, Diagnostics};
+use crate::procedure::document::{Procedure, Work};
 use crate::procedure::library::Library;
 use crate::procedure::site::{PackRef, Site};
 
@@ -18,7 +20,7 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
         return whole(&site, &library);
     }
     let mut site = settings::site(globals)?;
-    let mut problems = crate::procedure::diagnostic::Diagnostics::default();
+    let mut problems = Diagnostics::default();
     let mut count = 0;
     for path in &paths {
         if path.is_dir() {
@@ -50,10 +52,29 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
 
 fn whole(site: &Site, library: &Library) -> Done {
     let procedures = library.load(library.ids(), site)?;
+    let missing = missing(site, &procedures);
+    if !missing.is_empty() {
+        return Err(missing.into());
+    }
     let steps: usize = procedures.iter().map(|procedure| procedure.steps.len()).sum();
     let file = site.file.as_ref().map_or_else(|| "no site file".to_owned(), |file| file.display().to_string());
     message::print(&format!("{} procedures with {steps} steps, nothing wrong ({file})\n", procedures.len()));
     Ok(Exit::Ok)
+}
+
+/// Whom and how the steps tell that the site file does not know.
+fn missing(site: &Site, procedures: &[Procedure]) -> Diagnostics {
+    let mut problems = Diagnostics::default();
+    for procedure in procedures {
+        for step in &procedure.steps {
+            let Work::Notify(notify) = &step.work else { continue };
+            for reason in site.cannot_tell(notify) {
+                let message = format!("{}: step `{}`: {reason}", step.at, step.id);
+                problems.push(Diagnostic::general(message, "correct the step, or add it to the site file"));
+            }
+        }
+    }
+    problems
 }
 
 /// A single file: a site file by its name, else a procedure.

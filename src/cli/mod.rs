@@ -8,6 +8,8 @@ mod history;
 mod init;
 mod lint;
 mod message;
+mod outbox;
+mod post;
 mod settings;
 mod shell;
 mod signals;
@@ -98,6 +100,9 @@ fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
         Some(("drill", matches)) => drill::run(matches, globals),
         Some(("init", matches)) => init::run(matches),
         Some(("tasks", matches)) => tasks::run(matches, globals),
+        Some(("tick", matches)) => outbox::tick(matches, globals),
+        Some(("ack", matches)) => outbox::ack(matches, globals),
+        Some(("outbox", matches)) => outbox::outbox(matches, globals),
         _ => Ok(Exit::CouldNotTell),
     }
 }

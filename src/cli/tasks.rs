@@ -9,6 +9,7 @@ use clap::ArgMatches;
 use super::Done;
 use super::check::{attach, block_on, resume};
 use super::message::{self, Failure};
+use super::post;
 use super::settings::{self, Globals};
 use crate::journal::{Access, Journal};
 use crate::model::event::people::{Answer, Ask, Attachment, Question, Reply};
@@ -23,7 +24,7 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
     let (path, zone) = settings::journal_of(globals, access)?;
     let runs = block_on(resume::unfinished(&path))??;
     match matches.subcommand() {
-        Some(("done", matches)) => done(matches, &runs, &path),
+        Some(("done", matches)) => done(matches, &runs, &path, globals),
         _ => {
             message::print(&list(&runs, zone));
             Ok(Exit::Ok)
@@ -77,7 +78,7 @@ fn how(question: &Question, id: &str) -> String {
     }
 }
 
-fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path) -> Done {
+fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path, globals: &Globals) -> Done {
     let Some(given) = matches.get_one::<String>("id") else { return Ok(Exit::CouldNotTell) };
     let all: Vec<(&Unfinished, String, &Question)> =
         runs.iter().flat_map(|run| open(run).into_iter().map(move |(id, question)| (run, id, question))).collect();
@@ -129,6 +130,7 @@ fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path) -> Done {
         left => format!("{left} more wait in this run"),
     };
     message::print(&format!("{id}: recorded, by {by}; {next}\n"));
+    post::advance_after(globals, journal);
     Ok(Exit::Ok)
 }
 

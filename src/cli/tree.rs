@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction, Command, builder::PossibleValuesParser, value_parser};
 
+use super::outbox;
 use super::settings::Globals;
 use crate::model::id::ProcedureId;
 use crate::model::unit::Quantity;
@@ -17,6 +18,9 @@ const BUILTIN: &[&str] = &[
     "history",
     "show",
     "tasks",
+    "tick",
+    "ack",
+    "outbox",
     "journal",
     "init",
     "drill",
@@ -31,7 +35,7 @@ pub fn is_builtin(name: &str) -> bool {
 
 /// The commands that need no procedures: quick, and there even when the site file is broken.
 pub fn builtin_only(globals: &Globals) -> Command {
-    root(globals).subcommands(builtins())
+    root(globals).subcommands(builtins()).subcommands(outbox::commands())
 }
 
 /// All commands.
@@ -43,7 +47,7 @@ pub fn whole(library: &Library, globals: &Globals, site: &Site) -> Command {
         }
         command = command.subcommand(group_command(group, &ids, library, globals, site));
     }
-    command.subcommands(builtins())
+    command.subcommands(builtins()).subcommands(outbox::commands())
 }
 
 fn root(globals: &Globals) -> Command {

@@ -1,19 +1,24 @@
 //! Telling people, and writing reports.
 
 use chrono::Utc;
+use futures_util::future::join_all;
 
 use super::ask::{Item, NoAnswer};
 use super::recorder::Recorder;
 use super::run::Run;
 use super::{Place, Tell};
-use crate::model::event::incident::{Delivered, Delivery, Message as Outgoing};
+use crate::model::event::incident::{Delivered, Delivery, Escalation, Message as Outgoing};
 use crate::model::event::people::{Ask, Reply};
 use crate::model::event::{EventKind, StepResult, SubjectResult};
 use crate::model::fact::Facts;
 use crate::model::outcome::Outcome;
 use crate::procedure::document::{Message, Notify, Written};
 
+/// A message of a step, and what it is called there: the role, with the item of a step that is repeated.
+type Named = (String, Outgoing);
+
 impl Run {
+    /// Everybody is told before anybody is asked to tell somebody.
     pub async fn notify(
         &mut self,
         place: Place,
@@ -22,36 +27,47 @@ impl Run {
         recorder: &mut Recorder,
     ) -> Result<StepResult, NoAnswer> {
         let mut whole = self.result(place, Outcome::Passed, None);
+        let mut messages: Vec<Named> = Vec::new();
         for item in items {
-            let tell = match self.what_to_tell(place, notify, item) {
-                Ok(tell) => tell,
-                Err(reason) => return Ok(self.result(place, Outcome::Errored, Some(reason))),
-            };
-            let escalation = match self.settings.crew.post.plan(&tell) {
-                Ok(escalation) => escalation,
-                Err(reason) => return Ok(self.result(place, Outcome::Errored, Some(reason))),
-            };
-            self.note(EventKind::Escalated(Box::new(escalation.clone())), recorder);
-            for (track, rungs) in escalation.tracks.iter().enumerate() {
-                // The first rung is for now; those above it are the clock's.
-                let Some(rung) = rungs.first().filter(|rung| rung.due <= Utc::now()) else { continue };
-                let message = Outgoing {
-                    id: format!("{}.{}.{track}.0", tell.procedure, item_of(&tell, item)),
-                    to: rung.to.clone(),
-                    channel: rung.channel.clone(),
-                    address: rung.address.clone(),
-                    text: escalation.text.clone(),
-                    deadline: rung.deadline,
-                };
-                let subject = self.tell_one(place, message, recorder).await?;
-                whole.outcome = whole.outcome.max(subject.outcome);
-                if subject.outcome != Outcome::Passed {
-                    whole.reason = whole.reason.or_else(|| subject.notes.first().cloned());
-                }
-                whole.subjects.push(subject);
+            match self.escalation(place, notify, item, recorder) {
+                Ok(escalation) => name_messages(&mut messages, &escalation),
+                Err(reason) => (whole.outcome, whole.reason) = (Outcome::Errored, Some(reason)),
             }
         }
+        self.send(&messages, recorder).await;
+        for message in messages {
+            let subject = self.told(place, message, recorder).await?;
+            whole.outcome = whole.outcome.max(subject.outcome);
+            if subject.outcome != Outcome::Passed {
+                whole.reason = whole.reason.or_else(|| subject.notes.first().cloned());
+            }
+            whole.subjects.push(subject);
+        }
         Ok(whole)
+    }
+
+    /// Whom to tell what: as it is on record when the run goes on, so that no clock begins anew.
+    fn escalation(
+        &mut self,
+        place: Place,
+        notify: &Notify,
+        item: &Item,
+        recorder: &mut Recorder,
+    ) -> Result<Escalation, String> {
+        let (procedure, step) = (self.planned[place.0].procedure.id.clone(), self.step(place).id.clone());
+        let known = self
+            .record
+            .escalations
+            .iter()
+            .find(|known| (&known.procedure, &known.step, &known.item) == (&procedure, &step, &item.name));
+        if let Some(known) = known {
+            return Ok(known.clone());
+        }
+        let tell = self.what_to_tell(place, notify, item)?;
+        let escalation = Escalation { item: item.name.clone(), ..self.settings.crew.post.plan(&tell)? };
+        self.note(EventKind::Escalated(Box::new(escalation.clone())), recorder);
+        // As it is on record: without secrets.
+        Ok(self.record.escalations.last().cloned().unwrap_or(escalation))
     }
 
     fn what_to_tell(&self, place: Place, notify: &Notify, item: &Item) -> Result<Tell, String> {
@@ -60,7 +76,8 @@ impl Run {
             Message::Text(phrase) => phrase.say(&context)?,
             Message::Template(name) => {
                 let template = self.settings.crew.post.template(name)?;
-                crate::procedure::template::render(&template, &context)?
+                crate::procedure::template::render(&template, &context)
+                    .map_err(|reason| format!("the template `{name}`: {reason}"))?
             }
         };
         Ok(Tell {
@@ -70,36 +87,57 @@ impl Run {
             escalation: notify.escalation.clone(),
             severity: notify.severity.as_ref().map(|severity| severity.say(&context)).transpose()?,
             channel: notify.channel.clone(),
-            text,
+            text: text.trim_end().to_owned(),
             since: Utc::now(),
         })
     }
 
-    /// Queues a message once, sends it, and asks for a person's word where no channel can send.
-    async fn tell_one(
+    /// Queues the messages that are not on record yet, and sends them side by side. What was queued before the program
+    /// ended may have been sent: that is for a person to find out.
+    async fn send(&mut self, messages: &[Named], recorder: &mut Recorder) {
+        let mut fresh = Vec::new();
+        for (_, message) in messages {
+            match self.record.messages.get(&message.id) {
+                None => {
+                    self.note(EventKind::MessageQueued(Box::new(message.clone())), recorder);
+                    fresh.push(message);
+                }
+                Some(known) if known.delivery.is_none() => {
+                    let detail = "whether it was sent is not known: opsctl was ended meanwhile".to_owned();
+                    let delivery = Delivery { id: message.id.clone(), state: Delivered::Waiting, detail: Some(detail) };
+                    self.note(EventKind::MessageDelivered(delivery), recorder);
+                }
+                Some(_) => {}
+            }
+        }
+        if fresh.is_empty() {
+            return;
+        }
+        // Telling people matters more than the record of it: without a record they are told all the same.
+        self.settings.crew.ledger.written(recorder.seq()).await.ok();
+        let post = self.settings.crew.post.clone();
+        for delivery in join_all(fresh.into_iter().map(|message| post.send(message))).await {
+            self.note(EventKind::MessageDelivered(delivery), recorder);
+        }
+    }
+
+    /// What became of a message, and a person's word where no channel could send it.
+    async fn told(
         &mut self,
         place: Place,
-        message: Outgoing,
+        (name, message): Named,
         recorder: &mut Recorder,
     ) -> Result<SubjectResult, NoAnswer> {
         let known = self.record.messages.get(&message.id).and_then(|record| record.delivery.clone());
-        let (mut at, mut delivery) = match known {
-            Some((at, delivery)) => (at, delivery),
-            None => {
-                if !self.record.messages.contains_key(&message.id) {
-                    self.note(EventKind::MessageQueued(Box::new(message.clone())), recorder);
-                    self.settings.crew.ledger.written(recorder.seq()).await.ok();
-                }
-                let post = self.settings.crew.post.clone();
-                let delivery = post.send(&message).await;
-                self.note(EventKind::MessageDelivered(delivery.clone()), recorder);
-                (Utc::now(), delivery)
-            }
-        };
+        let (mut at, mut delivery) = known.unwrap_or_else(|| {
+            let delivery = Delivery { id: message.id.clone(), state: Delivered::Waiting, detail: None };
+            (Utc::now(), delivery)
+        });
         if delivery.state == Delivered::Waiting {
             let reach = message.address.as_ref().map_or(String::new(), |address| format!(" ({address})"));
-            let text = format!("tell {}{reach}: {}", message.to, message.text);
-            let question = self.question(place, Some(&message.to), Ask::Manual, &text);
+            let doubt = delivery.detail.as_ref().map_or(String::new(), |detail| format!(" [{detail}]"));
+            let text = format!("tell {} by {}{reach}: {}{doubt}", message.to, message.channel, message.text);
+            let question = self.question(place, Some(&name), Ask::Manual, &text);
             let answer = self.ask(place, question, &[], recorder).await?;
             let state =
                 if matches!(answer.reply, Reply::Done | Reply::Yes) { Delivered::ByHand } else { Delivered::Failed };
@@ -118,7 +156,7 @@ impl Run {
         };
         let detail = delivery.detail.map_or(String::new(), |detail| format!(": {detail}"));
         Ok(SubjectResult {
-            name: message.to.clone(),
+            name,
             outcome,
             error: None,
             notes: vec![format!("{word} through {}{detail}", message.channel)],
@@ -134,10 +172,17 @@ impl Run {
     }
 }
 
-/// The step, and the item that it is repeated for.
-fn item_of(tell: &Tell, item: &Item) -> String {
-    match &item.name {
-        None => tell.step.to_string(),
-        Some(name) => format!("{}.{name}", tell.step),
+/// The first rung of each track; those above it are the clock's.
+fn name_messages(messages: &mut Vec<Named>, escalation: &Escalation) {
+    for message in (0..escalation.tracks.len()).filter_map(|track| escalation.message(track, 0)) {
+        let mut name = match &escalation.item {
+            Some(item) => format!("{item} {}", message.to),
+            None => message.to.clone(),
+        };
+        // The same role in two tracks.
+        if messages.iter().any(|(other, _)| *other == name) {
+            name = format!("{name} by {}", message.channel);
+        }
+        messages.push((name, message));
     }
 }

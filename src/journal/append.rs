@@ -12,8 +12,8 @@ use crate::model::id::RunId;
 const MOST_LOG: u64 = 512 * 1024;
 
 impl Journal {
-    /// Records `events` of `run`, all or none of them. Events of one run come in their order; several programs may
-    /// record their runs at the same time.
+    /// Records `events` of `run`, all or none of them, behind what is recorded of it: they are numbered here, so that
+    /// several programs can add to one run. Several programs may record their runs at the same time.
     pub async fn append(&self, run: RunId, events: &[Event]) -> Result<(), JournalError> {
         if events.is_empty() {
             return Ok(());
@@ -48,6 +48,8 @@ impl Journal {
 #[derive(Debug)]
 pub struct End {
     head: Head,
+    /// The run that it recorded last, and the number of its newest event.
+    newest: (String, u64),
     /// What it has recorded since readings and streaks were drawn. Nobody else has recorded anything since.
     undrawn: Vec<(String, Event)>,
 }
@@ -101,9 +103,13 @@ async fn transaction(
         None => {
             let head = Head::lock(connection).await?;
             draw::catch_up(connection, head.row).await?;
-            End { head, undrawn: Vec::new() }
+            End { head, newest: (String::new(), 0), undrawn: Vec::new() }
         }
     };
+    if end.newest.0 != run {
+        end.newest = (run.to_owned(), newest(connection, run).await?);
+    }
+    let events = &numbered(events, &mut end.newest.1);
     chain(&mut script, &mut end.head, run, events)?;
     for event in events {
         draw::list(&mut script, run, event);
@@ -118,6 +124,39 @@ async fn transaction(
     script.statement("COMMIT");
     script.run(connection).await?;
     Ok(end)
+}
+
+/// Adds `events` of `run` within a transaction that was begun by [`Head::lock`], and leaves it open.
+pub async fn insert(
+    connection: &mut SqliteConnection,
+    head: &mut Head,
+    run: &str,
+    events: &[Event],
+) -> Result<(), Problem> {
+    let mut last = newest(connection, run).await?;
+    let events = numbered(events, &mut last);
+    let mut script = Script::default();
+    chain(&mut script, head, run, &events)?;
+    for event in &events {
+        draw::list(&mut script, run, event);
+    }
+    script.run(connection).await
+}
+
+/// The number of the newest event of `run`; 0 before the first one.
+async fn newest(connection: &mut SqliteConnection, run: &str) -> Result<u64, Problem> {
+    let newest = sqlx::query_scalar::<_, Option<i64>>("SELECT max(seq) FROM events WHERE run = ?").bind(run);
+    let newest = newest.fetch_one(connection).await?.unwrap_or(0);
+    Ok(u64::try_from(newest).unwrap_or(0))
+}
+
+/// The events with their places in the run: another program may have added to it since they were made.
+fn numbered(events: &[Event], newest: &mut u64) -> Vec<Event> {
+    let number = |event: &Event| {
+        *newest += 1;
+        Event { seq: *newest, ..event.clone() }
+    };
+    events.iter().map(number).collect()
 }
 
 /// The rows of the chain; `head` moves on to the last of them.

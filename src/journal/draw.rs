@@ -1,11 +1,11 @@
-//! The tables that are drawn from the events: runs, readings, streaks.
+//! The tables that are drawn from the events: runs, readings, streaks; timers and outbox are in `outbox`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
 use sqlx::{Connection, Row, SqliteConnection};
 
-use super::Problem;
 use super::script::Script;
+use super::{Problem, outbox};
 use crate::model::event::{Event, EventKind, RunStart, StepResult};
 use crate::model::outcome::{Exit, Outcome};
 
@@ -14,8 +14,9 @@ pub fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// The list of runs with what follows from `event` of `run`.
+/// The list of runs, the timers and the outbox, with what follows from `event` of `run`.
 pub fn list(script: &mut Script, run: &str, event: &Event) {
+    outbox::draw(script, run, event);
     match &event.kind {
         EventKind::RunStarted(start) => started(script, run, event.at, start),
         EventKind::RunFinished { outcome, exit } => finished(script, run, event.at, *outcome, *exit),
@@ -179,8 +180,7 @@ fn streaks(script: &mut Script, results: &[Finished<'_>]) {
 
 pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let clear =
-        "DELETE FROM readings; DELETE FROM streaks; DELETE FROM runs; DELETE FROM drawn; INSERT INTO drawn VALUES (0)";
+    let clear = "DELETE FROM readings; DELETE FROM streaks; DELETE FROM timers; DELETE FROM outbox; DELETE FROM runs; DELETE FROM drawn; INSERT INTO drawn VALUES (0)";
     sqlx::raw_sql(clear).execute(&mut *transaction).await?;
     let mut row = 0_i64;
     while let Some((next, run, event)) = after(&mut transaction, row).await? {
@@ -226,6 +226,8 @@ pub async fn difference(
              FROM readings ORDER BY procedure, step, fact, subject, at, run",
         ),
         ("streaks", "SELECT json_array(procedure, step, outcome, began) FROM streaks ORDER BY procedure, step"),
+        ("timers", outbox::TIMERS),
+        ("outbox", outbox::OUTBOX),
     ];
     for (table, rows) in tables {
         let mut left = sqlx::query_scalar::<_, String>(rows).fetch(&mut *one);

@@ -15,12 +15,14 @@ mod draw;
 mod error;
 mod history;
 mod open;
+mod outbox;
 mod runs;
 mod script;
 mod verify;
 
 pub use error::{Break, JournalError, Problem};
 pub use history::History;
+pub use outbox::{Letter, Stage};
 pub use runs::{Filter, Finished, RunSummary};
 pub use verify::Verified;
 

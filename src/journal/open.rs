@@ -13,8 +13,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use super::{Access, PATIENCE, Problem};
 
 /// Migration N brings the file from format N-1 to N; `PRAGMA user_version` is the format. Never edited once released.
-pub const MIGRATIONS: [&str; 2] =
-    [include_str!("../../migrations/0001_journal.sql"), include_str!("../../migrations/0002_drawn.sql")];
+pub const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/0001_journal.sql"),
+    include_str!("../../migrations/0002_drawn.sql"),
+    include_str!("../../migrations/0003_outbox.sql"),
+];
 
 const KNOWN: usize = MIGRATIONS.len();
 

@@ -147,7 +147,7 @@ async fn find(connection: &mut SqliteConnection, given: &str) -> Result<RunId, P
     }
 }
 
-async fn replay(connection: &mut SqliteConnection, run: RunId) -> Result<Vec<Event>, Problem> {
+pub async fn replay(connection: &mut SqliteConnection, run: RunId) -> Result<Vec<Event>, Problem> {
     let rows = sqlx::query("SELECT id, event FROM events WHERE run = ? ORDER BY seq")
         .bind(run.to_string())
         .fetch_all(connection)

@@ -7,6 +7,7 @@ pub mod expectation;
 pub mod fact;
 pub mod id;
 pub mod input;
+pub mod ladder;
 pub mod outcome;
 pub mod pattern;
 pub mod record;

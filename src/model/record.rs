@@ -106,7 +106,10 @@ impl Record {
     }
 
     pub fn apply(&mut self, event: &Event) {
-        self.took = event.elapsed;
+        // A message may be delivered after the end.
+        if self.finished.is_none() || matches!(event.kind, EventKind::Resumed(_)) {
+            self.took = event.elapsed;
+        }
         match &event.kind {
             EventKind::RunStarted(start) => {
                 self.started = Some(event.at);

@@ -165,6 +165,7 @@ pub fn key_form(form: Form) -> (String, Option<&'static [KeySpec]>) {
         Form::Keys(keys) => ("mapping".to_owned(), Some(keys)),
         Form::List(keys) => ("list of mappings".to_owned(), Some(keys)),
         Form::Named(keys) => ("mapping from names to mappings".to_owned(), Some(keys)),
+        Form::Policies(keys) => ("{ POLICY: { SEVERITY: list of mappings } }".to_owned(), Some(keys)),
         Form::Choice(choices) => (choices.join(" | "), None),
         Form::Integer(least, most) => (format!("whole number from {least} to {most}"), None),
         Form::MaybeSecret => plain("text, or secret"),

@@ -26,6 +26,8 @@ pub enum Form {
     List(&'static [KeySpec]),
     /// A mapping from names to mappings with these keys.
     Named(&'static [KeySpec]),
+    /// A mapping from names to mappings from names to lists of mappings with these keys.
+    Policies(&'static [KeySpec]),
     Choice(&'static [&'static str]),
     Integer(i64, i64),
     /// A plain text or a reference to a secret.
@@ -240,7 +242,52 @@ pub const SERVICE: &[KeySpec] = &[
 pub const ROLE: &[KeySpec] = &[
     key("mail", Form::Text, "mail address"),
     key("phone", Form::Text, "phone number"),
-    key("responds_within", Form::Duration, "the promised reaction time"),
+    key("responds_within", Form::Duration, "the promised reaction time, once they were told"),
+    key("channel", Form::Text, "how they are told; `phone` if not given, or `mail` without a phone number"),
+    key("available", Form::Text, "`always`, or the name of a calendar of `availability`; always if not given"),
+    key("otherwise", Form::Text, "the role that is told outside of these hours; the next rung if not given"),
+];
+
+pub const CHANNEL: &[KeySpec] = &[
+    key("file", Form::Text, "appends one line of JSON for each message"),
+    key(
+        "command",
+        Form::Arguments,
+        "runs without a shell: the message is JSON on standard input, and in OPSCTL_TEXT, OPSCTL_TO, ...",
+    ),
+    key("by_hand", Form::Choice(&["phone", "sms", "mail", "chat"]), "a person tells them, and is asked to"),
+    key("address", Form::Choice(&["mail", "phone"]), "which address of the role it takes"),
+    key("timeout", Form::Duration, "how long the command may take; 30s if not given"),
+];
+
+pub const AVAILABILITY: &[KeySpec] = &[
+    key("days", Form::Words, "mon, tue, wed, thu, fri, sat, sun: the days on which the hours begin; all if not given"),
+    must("from", Form::Text, "the time of day, in the site's time zone: \"08:00\""),
+    must(
+        "to",
+        Form::Text,
+        "the first minute that does not belong to it: \"16:00\"; before `from` it is on the day after",
+    ),
+];
+
+const TO: KeySpec = must("to", Form::Text, "a role");
+const RUNG_CHANNEL: KeySpec = key("channel", Form::Text, "instead of that of the role");
+const WITHIN: KeySpec = key("within", Form::Duration, "by when they have to be told, once it is their turn");
+const ANSWER: KeySpec = key(
+    "answer",
+    Form::Duration,
+    "how long an acknowledgement may take before the next rung; `responds_within` of the role if not given",
+);
+
+/// Of a rung above the first one.
+pub const RUNG: &[KeySpec] = &[TO, RUNG_CHANNEL, WITHIN, ANSWER];
+
+pub const TRACK: &[KeySpec] = &[
+    TO,
+    RUNG_CHANNEL,
+    WITHIN,
+    ANSWER,
+    key("then", Form::List(RUNG), "who is told when nobody has acknowledged, one after another"),
 ];
 
 pub const WAIVER: &[KeySpec] = &[
@@ -258,7 +305,19 @@ pub const SITE: &[KeySpec] = &[
     key("vars", Form::Vars, "variables of the procedures"),
     key("databases", Form::Named(DATABASE), "databases that sql and redis probes name"),
     key("services", Form::Named(SERVICE), "services that systemd does not know, by the commands that manage them"),
-    key("roles", Form::Named(ROLE), "who is behind a role. A statement for people"),
+    key("roles", Form::Named(ROLE), "who is behind a role"),
+    key(
+        "channels",
+        Form::Named(CHANNEL),
+        "ways to tell people; `phone` and `mail` by hand are there without being named",
+    ),
+    key("availability", Form::Named(AVAILABILITY), "calendars: the hours in which people are there"),
+    key(
+        "escalation",
+        Form::Policies(TRACK),
+        "whom to tell, by policy and severity: tracks side by side, each a ladder. The row `default` is for any other severity",
+    ),
+    key("templates", Form::Choices, "texts of messages, before those of the packs"),
     key("waivers", Form::List(WAIVER), "failures that somebody answers for until a day"),
     key("journal", Form::Text, "where runs are recorded: sqlite:///var/lib/opsctl/journal.db"),
 ];

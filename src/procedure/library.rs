@@ -18,7 +18,11 @@ use super::template::Vars;
 use super::yaml;
 use crate::model::id::ProcedureId;
 
-/// `pack/group/procedure.yaml` and its text.
+mod templates;
+
+pub use templates::template;
+
+/// `pack/group/procedure.yaml` or `pack/templates/name.txt`, and its text.
 const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/procedures.rs"));
 
 /// As many procedures as one thread reads before a second one pays.

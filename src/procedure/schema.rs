@@ -101,6 +101,11 @@ fn form(form: Form) -> Json {
         Form::Keys(keys) => object(keys),
         Form::List(keys) => json!({"type": "array", "minItems": 1, "items": object(keys)}),
         Form::Named(keys) => json!({"type": "object", "additionalProperties": object(keys)}),
+        Form::Policies(keys) => {
+            let tracks = json!({"type": "array", "minItems": 1, "items": object(keys)});
+            let rows = json!({"type": "object", "additionalProperties": tracks});
+            json!({"type": "object", "additionalProperties": rows})
+        }
         Form::Choice(choices) => json!({"enum": choices}),
         Form::Integer(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Form::MaybeSecret => maybe_secret(),

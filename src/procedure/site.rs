@@ -17,6 +17,9 @@ use crate::model::secret::MaybeSecret;
 use crate::probe::{Database, ManagedService};
 
 mod services;
+pub mod telling;
+
+use telling::Telling;
 
 /// A vetted site.
 #[derive(Clone, Debug)]
@@ -28,6 +31,7 @@ pub struct Site {
     pub databases: IndexMap<String, Database>,
     pub services: IndexMap<String, ManagedService>,
     pub roles: IndexMap<String, Role>,
+    pub telling: Telling,
     pub waivers: Vec<Waiver>,
     /// The journal's file, if the site file names one.
     pub journal: Option<PathBuf>,
@@ -44,12 +48,19 @@ pub enum PackRef {
     Folder(PathBuf),
 }
 
-/// Who is behind a role, for people.
+/// Who is behind a role.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Role {
     pub mail: Option<String>,
     pub phone: Option<String>,
+    /// The time in which they react once they were told; not the time in which they are to be told.
     pub responds_within: Option<Duration>,
+    /// How they are told.
+    pub channel: Option<String>,
+    /// The hours in which they are there; always if there are none.
+    pub available: Option<String>,
+    /// The role that is told outside of these hours.
+    pub otherwise: Option<String>,
 }
 
 /// A failure that somebody answers for until a day.
@@ -77,6 +88,7 @@ impl Site {
             databases: IndexMap::new(),
             services: IndexMap::new(),
             roles: IndexMap::new(),
+            telling: Telling::default(),
             waivers: Vec::new(),
             journal: None,
             folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
@@ -155,6 +167,7 @@ fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
         Some(node) => reader.words(node, "`packs`").into_iter().map(|(_, word)| pack_ref(&word, &folder)).collect(),
         None => vec![PackRef::Builtin("host".to_owned())],
     };
+    let (roles, telling) = telling::read(reader, &fields, &folder);
     Some(Site {
         name: name?,
         timezone: timezone?,
@@ -162,7 +175,8 @@ fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
         vars: fields.get("vars").map_or_else(Vars::new, |node| vars(reader, node)),
         databases: fields.get("databases").map_or_else(IndexMap::new, |node| databases(reader, node, &folder)),
         services: fields.get("services").map_or_else(IndexMap::new, |node| services::read(reader, node)),
-        roles: fields.get("roles").map_or_else(IndexMap::new, |node| roles(reader, node)),
+        roles,
+        telling,
         waivers: fields.get("waivers").map_or_else(Vec::new, |node| waivers(reader, node)),
         journal: fields.get("journal").and_then(|node| journal(reader, node, &folder)),
         folder,
@@ -285,21 +299,6 @@ fn plain_url(reader: &Reader, node: &Node, text: &str, folder: &Path) -> Option<
         return Some(format!("sqlite://{}", folder.join(path).display()));
     }
     Some(text.to_owned())
-}
-
-fn roles(reader: &Reader, node: &Node) -> IndexMap<String, Role> {
-    let mut roles = IndexMap::new();
-    let Some(entries) = node.map() else {
-        reader.error(&node.span, "`roles` is a mapping", "", "write `it-team: { mail: it-team@example.com }`");
-        return roles;
-    };
-    for (key, value) in entries {
-        let Some(fields) = reader.fields(value, "a role", keys::ROLE) else { continue };
-        let responds_within = fields.get("responds_within").and_then(|node| reader.duration(node, "`responds_within`"));
-        let role = Role { mail: fields.text(reader, "mail"), phone: fields.text(reader, "phone"), responds_within };
-        roles.insert(key.text.clone(), role);
-    }
-    roles
 }
 
 fn waivers(reader: &Reader, node: &Node) -> Vec<Waiver> {

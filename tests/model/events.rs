@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use opsctl::model::event::incident::{Delivered, Delivery, Escalation, Mark, Note, Rung};
 use opsctl::model::event::{
     CriterionResult, Event, EventKind, ProcedurePlan, ProcedureResult, RunStart, StepPlan, StepResult, SubjectResult,
 };
@@ -141,8 +142,51 @@ fn kind() -> impl Strategy<Value = EventKind> {
         }),
         step_result().prop_map(|result| EventKind::StepFinished(Box::new(result))),
         procedure,
+        told(),
         exit().prop_map(|exit| EventKind::Interrupted { exit }),
         (outcome(), exit()).prop_map(|(outcome, exit)| EventKind::RunFinished { outcome, exit }),
+    ]
+}
+
+/// Of an incident: points in time, notes, who was told.
+fn told() -> impl Strategy<Value = EventKind> {
+    let mark = (text(), time(), text()).prop_map(|(name, at, by)| EventKind::Marked(Mark { name, at, by }));
+    let note = (time(), text(), text(), option::of((procedure_id(), step_id())))
+        .prop_map(|(at, by, text, step)| EventKind::Noted(Note { at, by, text, step, attachments: Vec::new() }));
+    let rung = (text(), option::of(text()), time(), option::of(time())).prop_map(|(to, address, due, deadline)| Rung {
+        channel: to.clone(),
+        instead_of: address.clone(),
+        to,
+        address,
+        due,
+        deadline,
+    });
+    let tracks = vec(vec(rung, 0..3), 0..3);
+    let escalation = (procedure_id(), step_id(), option::of(text()), time(), text(), tracks)
+        .prop_map(|(procedure, step, item, since, text, tracks)| Escalation {
+            procedure,
+            step,
+            severity: item.clone(),
+            item,
+            since,
+            text,
+            tracks,
+        })
+        .boxed();
+    let states = select(&[Delivered::Sent, Delivered::ByHand, Delivered::Failed, Delivered::Waiting]);
+    let delivery = (text(), states, option::of(text()))
+        .prop_map(|(id, state, detail)| EventKind::MessageDelivered(Delivery { id, state, detail }));
+    let queued = escalation
+        .clone()
+        .prop_filter_map("nobody", |escalation| escalation.message(0, 0))
+        .prop_map(|message| EventKind::MessageQueued(Box::new(message)));
+    prop_oneof![
+        mark,
+        note,
+        escalation.prop_map(|escalation| EventKind::Escalated(Box::new(escalation))),
+        queued,
+        delivery,
+        text().prop_map(|by| EventKind::Acknowledged { by }),
     ]
 }
 

@@ -85,7 +85,7 @@ error: the site file has no key `sight`
 1 | sight: test
   | ^^^^^ unknown key
   |
-  = help: the keys are site, timezone, packs, vars, databases, services, roles, waivers, journal
+  = help: the keys are site, timezone, packs, vars, databases, services, roles, channels, availability, escalation, templates, waivers, journal
 
 error: the site file has no `site`
  --> opsctl.yaml:1:1

@@ -137,7 +137,8 @@ pub struct Recorded {
 const MOST_READINGS: u32 = 1000;
 
 impl Recorded {
-    async fn journal(&self) -> Option<Journal> {
+    /// The journal once it is open; `None` if it cannot be opened.
+    pub async fn journal(&self) -> Option<Journal> {
         let mut journal = self.journal.clone();
         let opened = journal.wait_for(Option::is_some).await.ok()?;
         opened.as_ref()?.clone().ok()

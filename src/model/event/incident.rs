@@ -11,14 +11,16 @@ use crate::model::id::{ProcedureId, StepId};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Mark {
     pub name: String,
-    /// When it was so; may lie before the event that says it.
+    /// When it was so; may lie before the event that says it, whose own `at` stands beside it.
+    #[serde(rename = "time")]
     pub at: DateTime<Utc>,
     pub by: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Note {
-    /// What the note is about; may lie before the event that says it.
+    /// What the note is about; may lie before the event that says it, whose own `at` stands beside it.
+    #[serde(rename = "time")]
     pub at: DateTime<Utc>,
     pub by: String,
     pub text: String,
@@ -46,6 +48,9 @@ pub struct BudgetUse {
 pub struct Escalation {
     pub procedure: ProcedureId,
     pub step: StepId,
+    /// Of a step that is repeated: which one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
     /// When the deadlines begin to count.
@@ -64,6 +69,9 @@ pub struct Rung {
     /// Where the channel reaches the role: a mail address, a phone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The role in whose place `to` is told, because it is not available then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
     /// When it is due, unless somebody has acknowledged before (the first rung of a track is due in any case).
     pub due: DateTime<Utc>,
     /// By when it has to be told.
@@ -80,9 +88,29 @@ pub struct Message {
     pub channel: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<DateTime<Utc>>,
+}
+
+impl Escalation {
+    /// The message of a rung; the same one whoever asks.
+    #[must_use]
+    pub fn message(&self, track: usize, rung: usize) -> Option<Message> {
+        let told = self.tracks.get(track)?.get(rung)?;
+        let item = self.item.as_ref().map_or(String::new(), |item| format!(".{item}"));
+        Some(Message {
+            id: format!("{}.{}{item}.{track}.{rung}", self.procedure, self.step),
+            to: told.to.clone(),
+            channel: told.channel.clone(),
+            address: told.address.clone(),
+            severity: self.severity.clone(),
+            text: self.text.clone(),
+            deadline: told.deadline,
+        })
+    }
 }
 
 /// What became of a message.

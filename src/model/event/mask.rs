@@ -2,6 +2,7 @@
 //! so that a secret that looks like one of them breaks nothing.
 
 use super::doing::ActionStart;
+use super::incident::{Escalation, Message};
 use super::people::Question;
 use super::{Event, EventKind, ProcedurePlan, RunStart, StepResult, SubjectResult};
 use crate::model::expectation::Check;
@@ -43,9 +44,18 @@ impl Event {
                 let files = note.attachments.iter_mut().map(|file| &mut file.name);
                 all([&mut note.text].into_iter().chain(files), mask);
             }
-            EventKind::Escalated(escalation) => mask.cover(&mut escalation.text),
-            EventKind::MessageQueued(message) => mask.cover(&mut message.text),
-            EventKind::MessageDelivered(delivery) => all(&mut delivery.detail, mask),
+            EventKind::Escalated(escalation) => {
+                let Escalation { text, item, severity, .. } = &mut **escalation;
+                all([text].into_iter().chain(item).chain(severity), mask);
+            }
+            // The id has the item in it.
+            EventKind::MessageQueued(message) => {
+                let Message { id, text, severity, .. } = &mut **message;
+                all([id, text].into_iter().chain(severity), mask);
+            }
+            EventKind::MessageDelivered(delivery) => {
+                all([&mut delivery.id].into_iter().chain(&mut delivery.detail), mask);
+            }
             EventKind::Resumed(resume) => all([&mut resume.command, &mut resume.host, &mut resume.operator], mask),
             EventKind::ProcedureStarted { .. }
             | EventKind::StepStarted { .. }
