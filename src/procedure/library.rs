@@ -158,10 +158,7 @@ impl Library {
         site: &Site,
     ) -> Result<Vec<Procedure>, Diagnostics> {
         let ids: Vec<&ProcedureId> = ids.into_iter().collect();
-        let threads = match ids.len() / ALONE + 1 {
-            1 => 1,
-            worth => std::thread::available_parallelism().map_or(1, usize::from).min(worth),
-        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(ids.len() / ALONE + 1);
         let (first, rest) = ids.split_at(ids.len().div_ceil(threads));
         let read = std::thread::scope(|scope| {
             let handles: Vec<_> = rest
