@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 
 use super::script::Script;
 use super::{Problem, outbox};
@@ -46,29 +46,9 @@ pub fn list(script: &mut Script, run: &str, event: &Event) {
 /// Readings and streaks with what follows from the finished steps among `events`, each with its run.
 pub fn history<'e>(script: &mut Script, events: impl Iterator<Item = (&'e str, &'e Event)>) {
     let results: Vec<Finished<'_>> = events
-        .filter_map(|(run, event)| match &event.kind {
-            EventKind::StepFinished(result) => Some(Finished { run, at: stamp(event.at), result }),
-            EventKind::RunStarted(_)
-            | EventKind::ProcedureStarted { .. }
-            | EventKind::StepStarted { .. }
-            | EventKind::AttemptFailed { .. }
-            | EventKind::ProcedureFinished(_)
-            | EventKind::RunFinished { .. }
-            | EventKind::Asked(_)
-            | EventKind::Answered(_)
-            | EventKind::ActionStarted(_)
-            | EventKind::ActionFinished(_)
-            | EventKind::RollbackStarted { .. }
-            | EventKind::Marked(_)
-            | EventKind::Noted(_)
-            | EventKind::BudgetUsed(_)
-            | EventKind::Escalated(_)
-            | EventKind::MessageQueued(_)
-            | EventKind::MessageDelivered(_)
-            | EventKind::Acknowledged { .. }
-            | EventKind::Suspended { .. }
-            | EventKind::Resumed(_)
-            | EventKind::Interrupted { .. } => None,
+        .filter_map(|(run, event)| {
+            let EventKind::StepFinished(result) = &event.kind else { return None };
+            Some(Finished { run, at: stamp(event.at), result })
         })
         .collect();
     readings(script, &results);
@@ -85,16 +65,19 @@ pub fn set_drawn(script: &mut Script, row: i64) {
 }
 
 /// Draws readings and streaks up to the row `to`: what runs that were killed have left, or that run beside this one.
+/// An event that cannot be read is left to the verification, which names it: it must not keep others from recording.
 pub async fn catch_up(connection: &mut SqliteConnection, to: i64) -> Result<(), Problem> {
     let from = drawn(connection).await?;
     if from >= to {
         return Ok(());
     }
     let mut row = from;
-    while let Some((next, run, event)) = after(connection, row).await? {
-        let mut script = Script::default();
-        history(&mut script, [(run.as_str(), &event)].into_iter());
-        script.run(connection).await?;
+    while let Some((next, run, text)) = after(connection, row).await? {
+        if let Ok(event) = parse(next, &text) {
+            let mut script = Script::default();
+            history(&mut script, [(run.as_str(), &event)].into_iter());
+            script.run(connection).await?;
+        }
         row = next;
     }
     let mut script = Script::default();
@@ -183,9 +166,9 @@ pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
     let clear = "DELETE FROM readings; DELETE FROM streaks; DELETE FROM timers; DELETE FROM outbox; DELETE FROM runs; DELETE FROM drawn; INSERT INTO drawn VALUES (0)";
     sqlx::raw_sql(clear).execute(&mut *transaction).await?;
     let mut row = 0_i64;
-    while let Some((next, run, event)) = after(&mut transaction, row).await? {
+    while let Some((next, run, text)) = after(&mut transaction, row).await? {
         let mut script = Script::default();
-        list(&mut script, &run, &event);
+        list(&mut script, &run, &parse(next, &text)?);
         script.run(&mut transaction).await?;
         row = next;
     }
@@ -193,14 +176,12 @@ pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
     Ok(transaction.commit().await?)
 }
 
-async fn after(connection: &mut SqliteConnection, row: i64) -> Result<Option<(i64, String, Event)>, Problem> {
-    let found = sqlx::query("SELECT id, run, event FROM events WHERE id > ? ORDER BY id LIMIT 1")
+/// The first row behind `row`: its place, its run and its event.
+async fn after(connection: &mut SqliteConnection, row: i64) -> Result<Option<(i64, String, String)>, Problem> {
+    Ok(sqlx::query_as("SELECT id, run, event FROM events WHERE id > ? ORDER BY id LIMIT 1")
         .bind(row)
         .fetch_optional(connection)
-        .await?;
-    let Some(found) = found else { return Ok(None) };
-    let row = found.try_get(0)?;
-    Ok(Some((row, found.try_get(1)?, parse(row, found.try_get(2)?)?)))
+        .await?)
 }
 
 /// A stored event.

@@ -197,6 +197,11 @@ impl Wanted {
             let above = table.ancestors(me);
             let executable = std::env::current_exe().ok();
             let opsctl = executable.as_ref().and_then(|path| path.file_name()?.to_str());
+            // From the end: a look by name that runs beside this one reads them from the beginning, and neither has to wait
+            // for the other at each process.
+            for process in candidates.iter().rev() {
+                process.arguments();
+            }
             candidates.retain(|process| {
                 let arguments = command_line::joined(process.arguments());
                 let ours = above.contains(&process.pid) && opsctl.is_some_and(|name| arguments.contains(name));

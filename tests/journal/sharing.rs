@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use chrono::Utc;
-use opsctl::journal::{Access, Filter, Journal, Problem};
+use opsctl::journal::{Access, Break, Filter, Journal, Problem};
 use opsctl::model::outcome::Outcome;
 
 use super::{Book, block_on, minute, new_run, procedure, run_of, step};
@@ -111,6 +111,17 @@ fn what_a_killed_run_saw_is_history_when_the_next_run_begins() {
     block_on(journal.append(next, &run_of(next, "daily/check", minute(2), Outcome::Failed, 78)[1..])).expect("ended");
     assert_eq!(history(&journal), (Some(minute(1)), Some(minute(2))));
     assert_eq!(book.verify().expect("whole").unfinished, [killed]);
+}
+
+#[test]
+fn a_damaged_event_of_a_killed_run_keeps_nobody_from_recording() {
+    let book = Book::new();
+    let (killed, next) = (new_run(), new_run());
+    book.append(killed, &run_of(killed, "daily/check", minute(1), Outcome::Failed, 77)[..4]);
+    book.sqlite3("UPDATE events SET event = '{' WHERE id = 4");
+    book.append(next, &run_of(next, "daily/check", minute(2), Outcome::Passed, 78));
+    assert_eq!(finished_runs(&book.path()), 1);
+    assert_eq!(book.first_break(), Break::Changed { row: 4, run: killed.to_string(), seq: 4 });
 }
 
 #[test]

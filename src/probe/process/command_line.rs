@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::model::secret::MASK;
 
@@ -12,6 +12,9 @@ const SHOWN: usize = 80;
 /// What the name of a secret contains.
 const WORD: &str = r"(?:passw|passphrase|\bpass\b|pwd|secret|token|credential|api[-_]?key|access[-_]?key|private[-_]?key|authorization)";
 
+/// A character of such a name.
+const NAMED: &str = r"[\w.\x80-\xff-]";
+
 /// Lower-case parts of which a text with a secret has one: looking for them takes far less than compiling the rest.
 const HINTS: &[&str] = &["pass", "pwd", "secret", "token", "credential", "key", "authorization", "://"];
 
@@ -20,19 +23,23 @@ const SHORT_OPTIONS: &[(&str, &str)] =
     &[("curl", "-u"), ("mariadb", "-p"), ("mysql", "-p"), ("redis-cli", "-a"), ("sshpass", "-p")];
 
 /// An argument that is the name of a secret alone: the next one is its value.
-static NAME: LazyLock<Regex> = LazyLock::new(|| regex(&format!(r"(?i)^-*[\w.-]*{WORD}[\w.-]*$")));
+static NAME: LazyLock<Regex> = LazyLock::new(|| regex(&format!("^-*{NAMED}*{WORD}{NAMED}*$")));
 /// `--password=...`, `PASSWORD=...`, `X-Api-Key: ...`
-static NAME_AND_VALUE: LazyLock<Regex> = LazyLock::new(|| regex(&format!(r"(?is)^(-*[\w.-]*{WORD}[\w.-]*[=:]\s*).+$")));
+static NAME_AND_VALUE: LazyLock<Regex> =
+    LazyLock::new(|| regex(&format!(r"(?s)^(-*{NAMED}*{WORD}{NAMED}*[=:]\s*).+$")));
 /// The same inside an argument that is a script or a connection string.
 static INSIDE: LazyLock<Regex> = LazyLock::new(|| {
     regex(&format!(
-        r#"(?i)({WORD}[\w.-]*(?:["']?\s*[=:]\s*|\s+))(?:'[^']*'|"[^"]*"|(?:(?:bearer|basic|digest)\s+)?[^\s'"]+)"#
+        r#"({WORD}{NAMED}*(?:["']?\s*[=:]\s*|\s+))(?:'[^']*'|"[^"]*"|(?:(?:bearer|basic|digest)\s+)?[^\s'"]+)"#
     ))
 });
 static IN_URL: LazyLock<Regex> = LazyLock::new(|| regex(r"(://[^/\s:@]*:)[^/\s@]+@"));
 
+/// Without the tables of Unicode, which would take longer to compile than all processes to read. Bytes outside ASCII
+/// are letters of names and of values, so rather too much is masked.
 fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).expect("a constant regular expression")
+    let built = RegexBuilder::new(pattern).unicode(false).case_insensitive(true).build();
+    built.expect("a constant regular expression")
 }
 
 /// The arguments as one text, for patterns: joined by spaces.
@@ -71,11 +78,11 @@ pub fn shown(arguments: &[u8]) -> String {
             masked.push_str(if hide_next { "" } else { MASK });
         } else if !may_hold_secret(part) {
             masked.push_str(part);
-        } else if let Some(found) = NAME_AND_VALUE.captures(part) {
-            masked.push_str(&found[1]);
+        } else if let Some(found) = NAME_AND_VALUE.captures(part.as_bytes()) {
+            masked.push_str(&String::from_utf8_lossy(&found[1]));
             masked.push_str(MASK);
         } else {
-            hide_next = NAME.is_match(part);
+            hide_next = NAME.is_match(part.as_bytes());
             masked.push_str(&if hide_next { part.to_owned() } else { masked_inside(part) });
         }
     }
@@ -95,8 +102,9 @@ fn masked_inside(text: &str) -> String {
     if !may_hold_secret(text) {
         return text.to_owned();
     }
-    let text = IN_URL.replace_all(text, format!("${{1}}{MASK}@"));
-    INSIDE.replace_all(&text, format!("${{1}}{MASK}")).into_owned()
+    let text = IN_URL.replace_all(text.as_bytes(), format!("${{1}}{MASK}@").as_bytes());
+    let text = INSIDE.replace_all(&text, format!("${{1}}{MASK}").as_bytes());
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]
@@ -127,6 +135,10 @@ mod tests {
             ["sh", "-c", "curl -H 'Authorization: Bearer s3cret' http://x"],
             ["tool", r#"{"client_secret": "s3cret"}"#, ""],
             ["worker: --token=s3cret", "", ""],
+            ["tool", "--główne_password", "s3cret"],
+            ["tool", "PASSWORD_BAZY_DANYCH_ŁÓDŹ=s3cret", ""],
+            ["tool", "hasło: password\u{a0}= s3cret", ""],
+            ["sh", "-c", "PASSWORD='zażółć s3cret' tool"],
         ] {
             let shown = shown_of(&secret);
             assert!(!shown.contains("s3cret") && shown.contains(MASK), "{shown}");

@@ -218,7 +218,6 @@ impl Process {
             if !self.kernel && read_into(&mut arguments, &format!("/proc/{}/cmdline", self.pid)).is_err() {
                 arguments.clear();
             }
-            arguments.shrink_to_fit();
             arguments
         })
     }
@@ -300,18 +299,19 @@ impl Executable {
 /// Reads a file of `/proc`, which the kernel writes anew for each opening: a read that does not fill the buffer was the
 /// last one, so that most files take one.
 fn read_into(text: &mut Vec<u8>, path: &str) -> io::Result<()> {
+    text.clear();
     let mut file = File::open(path)?;
-    let mut end = 0;
+    let mut block = [0; BLOCK];
     loop {
-        text.resize(end + BLOCK, 0);
-        let read = match file.read(&mut text[end..]) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        end += read;
-        if read < BLOCK || end >= MOST_ARGUMENTS {
-            text.truncate(end);
-            return Ok(());
+        match file.read(&mut block) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => {
+                let read = &block[..read?];
+                text.extend_from_slice(read);
+                if read.len() < BLOCK || text.len() >= MOST_ARGUMENTS {
+                    return Ok(());
+                }
+            }
         }
     }
 }
