@@ -115,7 +115,6 @@ fn into_production_replaces_everything_after_a_verified_safety_backup() {
         // The safety backup leads back to what was there.
         let safety = shown(&done, "safety_backup");
         let back = into_shop(&shop, Path::new(&safety));
-        std::thread::sleep(std::time::Duration::from_secs(1));
         back.subject();
         assert_eq!(shop.fingerprint(), changed, "{kind:?}");
         assert_eq!(shop.scratch(), [""; 0]);

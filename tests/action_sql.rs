@@ -133,6 +133,19 @@ fn a_statement_out_of_time_is_ended_in_the_server() {
 }
 
 #[test]
+fn a_statement_of_sqlite_out_of_time_leaves_the_file_free() {
+    let shop = Shop::new(Kind::Sqlite, "slow");
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) UPDATE customer SET name = 'x' \
+                   WHERE id = (SELECT MAX(i) FROM n)";
+    let mut act = sql(&shop, json!({ "statement": endless }));
+    act.cx.look.limit = Duration::from_secs(2);
+    let error = act.run().expect_err("it is ended");
+    assert_eq!(error.changed, Changed::Nothing, "{error:?}");
+    shop.query("DELETE FROM customer WHERE id = 1");
+    assert_eq!(customers(&shop), (ROWS - 1).to_string());
+}
+
+#[test]
 fn what_mariadb_commits_by_itself_is_said() {
     let shop = Shop::new(Kind::MariaDb, "commits");
     let statements =

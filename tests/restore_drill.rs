@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use opsctl::model::fact::Subject;
 use opsctl::model::value::Value;
+use rustix::process::Signal;
 use serde_json::{Value as Json, json};
 
+use crate::support::case::Case;
 use crate::support::look::Look;
 use crate::support::shop::{ALL, Kind, ROWS, Shop, alone, compress};
 use crate::support::{mariadb, postgres};
@@ -240,6 +242,33 @@ fn the_scratch_database_of_a_drill_that_nobody_waits_for_is_dropped() {
         // As the program ends.
         drop(runtime);
         assert_eq!(shop.scratch(), [""; 0], "{kind:?}");
+    }
+}
+
+#[test]
+fn an_interrupted_program_drops_its_scratch_database_before_it_ends() {
+    // One statement for each row, which takes long enough.
+    for (kind, slow) in [(Kind::MariaDb, "--skip-extended-insert"), (Kind::Postgres, "--inserts")] {
+        let shop = Shop::new(kind, "interrupted");
+        let dump = shop.dump("shop.sql", &[slow]);
+        let procedure = format!(
+            "title: Drill\nsteps:\n- id: drill\n  title: It restores\n  probe: {{ backup: {{ file: {}, restore: {{ server: \
+             shop }} }} }}\n  expect: {{ restored: true }}\n",
+            dump.display()
+        );
+        let case = Case::new("drill")
+            .site("databases: { shop: { url: { env: SHOP_URL } } }\n")
+            .env("SHOP_URL", &shop.url)
+            .procedure("weekly/drill.yaml", &procedure);
+        let running = case.start(["weekly", "drill", "--check"]);
+        let id = running.id();
+        let ran = running
+            .waits_for("a scratch database", || !shop.scratch_of(id).is_empty())
+            .signal_group(Signal::INT)
+            .ends();
+        // It may have been faster than the signal.
+        assert!([0, 130].contains(&ran.exit), "{ran}");
+        assert_eq!(shop.scratch_of(id), [""; 0], "{kind:?}");
     }
 }
 

@@ -18,7 +18,7 @@ use crate::probe::backup::decode::Bound;
 use crate::probe::database::dump::{Dump, Inspection};
 use crate::probe::database::policy::Into;
 use crate::probe::database::scratch::{self, Name};
-use crate::probe::database::{Target, bound, load, space};
+use crate::probe::database::{Target, bound, bound_keeping, load, space};
 
 mod choose;
 mod replace;
@@ -237,7 +237,7 @@ impl Restore {
         let changed = |what: String| ActionError::before("changed", what).help("plan again, and look at the new plan");
         let planned: Planned =
             serde_json::from_value(plan.data.clone()).map_err(|_| changed("the plan names no backup".to_owned()))?;
-        let bound = bound(&cx.look);
+        let bound = bound_keeping(&cx.look, replace::FOR_TIDYING);
         let target = Target::of_site(&cx.look, self.database()).await?;
         let (dump, inspection) = self.inspect(&target, cx, &bound).await?;
         if (&dump.path, &inspection.sha256) != (&planned.backup, &planned.sha256) {

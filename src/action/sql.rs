@@ -200,13 +200,12 @@ impl Sql {
                 Ok(Observation { subjects, evidence: Vec::new() })
             }
             Err(error) => {
-                if matches!(error.code, "time_limit" | "cancelled")
-                    && let Some(session) = session
-                {
-                    target.end(session).await;
-                }
                 // What was not committed is taken back with the session.
-                drop(connection);
+                match session {
+                    Some(session) if matches!(error.code, "time_limit" | "cancelled") => target.end(session).await,
+                    Some(_) => {}
+                    None => connection.give_up().await,
+                }
                 let help = error.help.clone();
                 let error = ActionError { changed, ..error.into() };
                 Err(match (changed, help) {

@@ -131,12 +131,13 @@ fn mode(matches: &ArgMatches) -> Mode {
 }
 
 /// A runtime for one command. Looks wait for others most of the time, so one thread serves them all; what computes or
-/// may hang has threads of its own, and does not keep the program from ending.
+/// may hang has threads of its own, and does not keep the program from ending; what tidies up does.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)")
     })?;
     let done = runtime.block_on(work);
+    crate::probe::database::wait_for_tidying();
     // The command is done, and the program ends: putting everything away in order would only take time.
     std::mem::forget(runtime);
     Ok(done)

@@ -241,6 +241,10 @@ impl Probe for BackupProbe {
         }
     }
 
+    fn resource(&self) -> Option<String> {
+        self.drill.as_ref().map(|drill| drill.server.clone())
+    }
+
     fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
         Box::pin(self.look(cx))
     }

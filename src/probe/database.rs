@@ -2,6 +2,7 @@
 //!
 //! Shared by the drill of backups and by the actions; no kind of its own.
 
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::backup::decode::Bound;
@@ -127,6 +128,12 @@ pub fn bound(cx: &Context) -> Bound {
     Bound { until: Instant::now() + cx.limit, cancel: cx.cancel.clone() }
 }
 
+/// As [`bound`], but some of the limit is kept for tidying up: `kept`, or a quarter of a short limit.
+#[must_use]
+pub fn bound_keeping(cx: &Context, kept: Duration) -> Bound {
+    Bound { until: Instant::now() + cx.limit.saturating_sub(kept.min(cx.limit / 4)), cancel: cx.cancel.clone() }
+}
+
 /// The time that is left, at least a second: zero means "no limit" to servers.
 #[must_use]
 pub fn left(bound: &Bound) -> Duration {
@@ -152,8 +159,37 @@ pub async fn within<T>(
     }
 }
 
+/// How many works there are that must come to their end.
+static AT_WORK: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// Counts as long as it lives.
+struct AtWork;
+
+impl AtWork {
+    fn begin() -> Self {
+        *AT_WORK.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        *AT_WORK.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        AT_WORK.1.notify_all();
+    }
+}
+
+/// Waits until everything that was made for a short time is gone again: what must happen before the program ends.
+/// Works that were cancelled need seconds at most, unless a server hangs.
+pub fn wait_for_tidying() {
+    let working = AT_WORK.0.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(AT_WORK.1.wait_timeout_while(working, MOST_TIDYING, |working| *working > 0));
+}
+
+const MOST_TIDYING: Duration = Duration::from_mins(2);
+
 /// Runs `work` on a thread of its own with a runtime of its own: it comes to its end, with what it tidies up, even if
-/// nobody waits for it any more.
+/// nobody waits for it any more. [`wait_for_tidying`] waits for that.
 ///
 /// # Errors
 /// Those of the work.
@@ -161,7 +197,9 @@ pub async fn to_the_end<T: Send + 'static, W: Future<Output = Result<T, ProbeErr
     cx: &Context,
     work: impl FnOnce() -> W + Send + 'static,
 ) -> Result<T, ProbeError> {
+    let at_work = AtWork::begin();
     cx.blocking(move || {
+        let _at_work = at_work;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -131,7 +131,12 @@ impl Shop {
 
     /// The scratch databases of this process on the server.
     pub fn scratch(&self) -> Vec<String> {
-        let own = format!("_{:x}_", std::process::id());
+        self.scratch_of(std::process::id())
+    }
+
+    /// The scratch databases of that process on the server.
+    pub fn scratch_of(&self, process: u32) -> Vec<String> {
+        let own = format!("_{process:x}_");
         let all = match self.kind {
             Kind::MariaDb => mariadb::query("SHOW DATABASES LIKE 'opsctl_scratch_%'"),
             Kind::Postgres => postgres::query("postgres", "SELECT datname FROM pg_database"),

@@ -21,10 +21,13 @@ use crate::probe::database::tool::Tool;
 use crate::probe::database::{Target, load, scratch, space};
 use crate::probe::sql::statement::Dialect;
 
+/// What is kept of the time limit for that.
+pub const FOR_TIDYING: Duration = Duration::from_secs(30);
+
 /// For tidying up when the time is over or nobody waits any more.
 #[must_use]
 pub fn last() -> Bound {
-    Bound { until: Instant::now() + Duration::from_secs(30), cancel: CancellationToken::new() }
+    Bound { until: Instant::now() + FOR_TIDYING, cancel: CancellationToken::new() }
 }
 
 /// After something may have been changed.
@@ -37,8 +40,9 @@ pub fn midway(error: ProbeError) -> ActionError {
 #[must_use]
 pub fn safety(target: &Target, folder: &Path, cx: &Context) -> Job {
     let (format, ending) = Format::for_database(target.dialect());
-    let now = chrono::Utc::now().with_timezone(&cx.look.timezone).format("%Y%m%d_%H%M%S");
-    let path = folder.join(format!("before-restore_{}_{now}{ending}", target.name));
+    let day = cx.look.now.with_timezone(&cx.look.timezone).format("%Y%m%d");
+    // The run keeps it apart from others, and it stays the same when the run is planned again.
+    let path = folder.join(format!("before-restore_{}_{day}_{}{ending}", target.name, cx.run.short()));
     Job { source: Source::Database(Box::new(target.clone())), path, format }
 }
 

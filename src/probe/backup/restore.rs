@@ -15,7 +15,7 @@ use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::value::Value;
 use crate::probe::database::dump::{Dump, Inspection};
 use crate::probe::database::policy::Into;
-use crate::probe::database::{Target, ask, load, scratch, space, to_the_end};
+use crate::probe::database::{Target, ask, bound_keeping, load, scratch, space, to_the_end};
 use crate::probe::sql::statement;
 use crate::probe::{Context, ProbeError};
 
@@ -83,7 +83,7 @@ const FOR_DROPPING: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub struct Drill {
-    server: String,
+    pub server: String,
     checks: Vec<Check>,
     recovery_point: Option<String>,
 }
@@ -122,8 +122,7 @@ impl Drill {
     }
 
     async fn restore(&self, path: PathBuf, cx: &Context, subject: &mut Subject) -> Result<(), ProbeError> {
-        let limit = cx.limit.saturating_sub(FOR_DROPPING.min(cx.limit / 4));
-        let bound = Bound { until: Instant::now() + limit, cancel: cx.cancel.clone() };
+        let bound = bound_keeping(cx, FOR_DROPPING);
         let server = Target::of_site(cx, &self.server).await?;
         let dump = Dump::open(&path, &bound).await?;
         let inspection = dump.inspect(server.dialect(), Into::Scratch, &bound).await?;

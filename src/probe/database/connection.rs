@@ -24,6 +24,9 @@ pub struct Connection {
     place: String,
 }
 
+/// How many of SQLite's own instructions pass between two looks at the bound.
+const INSTRUCTIONS: i32 = 10_000;
+
 pub enum Session {
     MySql(MySqlConnection),
     Postgres(PgConnection),
@@ -40,6 +43,12 @@ impl Connection {
         let opening = async { open(&target.site.server).await.map_err(|error| explain(error, &place)) };
         let session = within(bound, &format!("the login to {place}"), opening).await?;
         let mut connection = Self { session, bound: bound.clone(), place };
+        if let Session::Sqlite(file) = &mut connection.session {
+            // The driver's thread would go on with a statement that nobody waits for.
+            let until = bound.clone();
+            let mut handle = file.lock_handle().await.map_err(|error| explain(error, &connection.place))?;
+            handle.set_progress_handler(INSTRUCTIONS, move || until.stop().is_none());
+        }
         connection.run(&limits(&connection.session, statement, lock)).await?;
         Ok(connection)
     }
@@ -150,6 +159,11 @@ impl Connection {
     /// As [`Connection::run`].
     pub async fn text(&mut self, sql: &str) -> Result<Option<String>, ProbeError> {
         Ok(self.texts(sql).await?.into_iter().next())
+    }
+
+    /// Closes it after an error; a file of SQLite is free for others then.
+    pub async fn give_up(self) {
+        tokio::time::timeout(Duration::from_secs(5), self.close()).await.ok();
     }
 
     pub async fn close(self) {
