@@ -14,14 +14,18 @@ use crate::model::id::RunId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::probe::{self, ProbeError};
 
+pub mod backup;
 pub mod cache;
 pub mod cleanup;
 pub mod command;
+pub mod database;
 pub mod git;
 pub mod http;
+pub mod restore;
 mod run;
 pub mod service;
 mod shown;
+pub mod sql;
 
 /// Changes one kind of thing.
 pub trait Action: Send + Sync {
@@ -67,8 +71,20 @@ impl fmt::Debug for Kind {
 }
 
 /// Every kind of action, by name.
-pub const KINDS: &[&Kind] =
-    &[&command::KIND, &http::KIND, &git::KIND, &service::KIND, &cleanup::KIND, &cache::KIND];
+pub const KINDS: &[&Kind] = &[
+    &command::KIND,
+    &http::KIND,
+    &git::KIND,
+    &service::KIND,
+    &packages::KIND,
+    &container::KIND,
+    &cleanup::KIND,
+    &cache::KIND,
+    &sql::KIND,
+    &backup::KIND,
+    &restore::KIND,
+    &database::KIND,
+];
 
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use super::backup::decode::Bound;
 use super::sql::site::{self, Server, Site};
 use super::sql::statement::Dialect;
+use super::sql::{mysql, postgres};
 use super::{Context, ProbeError};
 use crate::model::secret::Secret;
 
+pub mod ask;
 pub mod connection;
 pub mod dump;
 pub mod lexer;
@@ -100,10 +102,29 @@ impl Target {
         Connection::open(self, left(bound), left(bound), bound).await
     }
 
+    /// Ends a session of the server and what runs in it.
+    pub async fn end(&self, session: i64) {
+        let kill = async {
+            match &self.site.server {
+                Server::MySql(options) => mysql::kill(options, session).await,
+                Server::Postgres(options) => postgres::kill(options, session).await,
+                Server::Sqlite(_) => Ok(()),
+            }
+        };
+        // The server's own limit ends the statement when this cannot.
+        tokio::time::timeout(Duration::from_secs(5), kill).await.ok();
+    }
+
     /// The option of the URL by any of these names.
     fn option(&self, names: &[&str]) -> Option<&str> {
         self.options.iter().find(|(key, _)| names.contains(&key.as_str())).map(|(_, value)| value.as_str())
     }
+}
+
+/// Until the time limit of `cx`, which begins now.
+#[must_use]
+pub fn bound(cx: &Context) -> Bound {
+    Bound { until: Instant::now() + cx.limit, cancel: cx.cancel.clone() }
 }
 
 /// The time that is left, at least a second: zero means "no limit" to servers.

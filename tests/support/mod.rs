@@ -9,5 +9,6 @@ pub mod mariadb;
 pub mod postgres;
 pub mod redis;
 pub mod server;
+pub mod shop;
 pub mod terminal;
 pub mod web;

@@ -15,11 +15,9 @@ use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::value::Value;
 use crate::probe::database::dump::{Dump, Inspection};
 use crate::probe::database::policy::Into;
-use crate::probe::database::{Target, load, scratch, space, to_the_end};
+use crate::probe::database::{Target, ask, load, scratch, space, to_the_end};
 use crate::probe::sql::statement;
 use crate::probe::{Context, ProbeError};
-
-mod ask;
 
 pub const INPUTS: &[InputSpec] = &[
     InputSpec {
@@ -134,9 +132,9 @@ impl Drill {
             subject.note(why);
             return Ok(());
         }
-        prepare(&server, inspection.content.size, cx, &bound, subject).await?;
+        let name = prepare(&server, inspection.content.size, cx, &bound, subject).await?;
         let begin = Instant::now();
-        let name = scratch::create(&server, uuid::Uuid::now_v7(), &bound).await?;
+        scratch::create(&server, &name).await?;
         let result = self.fill_and_ask(&server, &scratch::target(&server, &name), &dump, begin, cx, &bound, subject).await;
         // Whatever happened, and also when nobody waits any more.
         let last = Bound { until: Instant::now() + FOR_DROPPING, cancel: CancellationToken::new() };
@@ -198,7 +196,7 @@ impl Drill {
             if family == "production" && !check.compare {
                 continue;
             }
-            match ask::value(target, &check.query, cx.timezone, bound).await? {
+            match ask::value(target, &check.query, &[], cx.timezone, bound).await? {
                 Ok(value) => {
                     subject.set(format!("{family}.{name}"), value.clone());
                     answers.push(value);
@@ -233,18 +231,17 @@ fn refusal(inspection: &Inspection, subject: &mut Subject) -> Option<String> {
     if inspection.trouble.is_none() || findings.other.is_some() {
         subject.set("names_other_database", Value::Bool(findings.other.is_some()));
     }
-    let found = findings.first().map(|found| format!("line {} of the dump: {}, so it was not restored", found.line, found.what));
-    found.or_else(|| inspection.trouble.as_ref().map(|why| format!("the backup {why}, so it was not restored")))
+    inspection.refusal().map(|why| format!("{why}, so it was not restored"))
 }
 
-/// Room for it, and what earlier drills left behind.
+/// Room for it, what earlier drills left behind, and a name.
 async fn prepare(
     server: &Target,
     size: u64,
     cx: &Context,
     bound: &Bound,
     subject: &mut Subject,
-) -> Result<(), ProbeError> {
+) -> Result<scratch::Name, ProbeError> {
     let mut connection = server.connect(bound).await?;
     let left_over = scratch::left_over(server, &mut connection, cx.now).await?;
     subject.set("left_over", Value::count(left_over.len() as u64));
@@ -252,15 +249,11 @@ async fn prepare(
         let made = name.made().with_timezone(&cx.timezone).format("%Y-%m-%d %H:%M");
         subject.note(format!("{name} was left over by a run of {made} that was killed; drop it when nobody needs it"));
     }
-    let folder = match server.dialect() {
-        statement::Dialect::Sqlite => Some(std::env::temp_dir()),
-        statement::Dialect::MySql | statement::Dialect::Postgres => space::data_folder(server, &mut connection).await,
-    };
+    let name = scratch::free_name(server, uuid::Uuid::now_v7(), &mut connection).await?;
+    let folder = scratch::folder(server, &mut connection).await;
     connection.close().await;
-    match folder {
-        Some(folder) => space::fits(&folder, size).map(drop),
-        None => Ok(()),
-    }
+    folder.map_or(Ok(()), |folder| space::fits(&folder, size).map(drop))?;
+    Ok(name)
 }
 
 fn checks(json: &serde_json::Value) -> Result<Vec<Check>, InputError> {

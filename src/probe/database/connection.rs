@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use sqlx::mysql::MySqlConnection;
+use futures_util::{Stream, StreamExt as _};
+use sqlx::mysql::{MySqlArguments, MySqlConnection};
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, ValueRef as _};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Row as _, ValueRef as _};
 
 use super::{Target, within};
 use crate::probe::ProbeError;
 use crate::probe::backup::decode::Bound;
+use crate::probe::sql::postgres::with_parameters;
 use crate::probe::sql::site::Server;
 use crate::probe::sql::trouble::Trouble;
 
@@ -84,6 +86,54 @@ impl Connection {
         within(&bound, &format!("a query on {place}"), work).await
     }
 
+    /// Runs one statement of a procedure, with its parameters bound; keeps the first rows that it returns.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    pub async fn statement(&mut self, sql: &str, parameters: &[String]) -> Result<Done, ProbeError> {
+        let place = self.place.clone();
+        let bound = self.bound.clone();
+        let work = async {
+            match &mut self.session {
+                Session::MySql(connection) if parameters.is_empty() => {
+                    taken(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection), &place, mysql).await
+                }
+                Session::MySql(connection) => {
+                    let mut arguments = MySqlArguments::default();
+                    add(&mut arguments, parameters)?;
+                    let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
+                    let done = query.execute(connection).await.map_err(|error| explain(error, &place))?;
+                    Ok(Done { affected: done.rows_affected(), rows: Vec::new() })
+                }
+                Session::Postgres(connection) => {
+                    let sql = with_parameters(sql, parameters)?;
+                    taken(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection), &place, postgres).await
+                }
+                Session::Sqlite(connection) => {
+                    let mut arguments = SqliteArguments::default();
+                    add(&mut arguments, parameters)?;
+                    let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
+                    let done = query.execute(connection).await.map_err(|error| explain(error, &place))?;
+                    Ok(Done { affected: done.rows_affected(), rows: Vec::new() })
+                }
+            }
+        };
+        within(&bound, &format!("a statement on {place}"), work).await
+    }
+
+    /// The server's number of the session, by which another one can end it.
+    ///
+    /// # Errors
+    /// As [`Connection::run`].
+    pub async fn number(&mut self) -> Result<Option<i64>, ProbeError> {
+        let sql = match &self.session {
+            Session::MySql(_) => "SELECT CONNECTION_ID()",
+            Session::Postgres(_) => "SELECT pg_backend_pid()",
+            Session::Sqlite(_) => return Ok(None),
+        };
+        Ok(self.text(sql).await?.and_then(|number| number.parse().ok()))
+    }
+
     /// The first column of all rows.
     ///
     /// # Errors
@@ -107,6 +157,60 @@ impl Connection {
             Session::Sqlite(connection) => connection.close().await.ok(),
         };
     }
+}
+
+/// What a statement did.
+#[derive(Default)]
+pub struct Done {
+    /// Rows that it changed.
+    pub affected: u64,
+    /// The first rows that it returned, at most [`MOST_ROWS`].
+    pub rows: Vec<Line>,
+}
+
+const MOST_ROWS: usize = 100;
+
+async fn taken<R, Q: Affected>(
+    mut answers: impl Stream<Item = Result<Either<Q, R>, sqlx::Error>> + Unpin,
+    place: &str,
+    line: impl Fn(&R) -> Line,
+) -> Result<Done, ProbeError> {
+    let mut done = Done::default();
+    while let Some(answer) = answers.next().await {
+        match answer.map_err(|error| explain(error, place))? {
+            Either::Left(result) => done.affected += result.rows(),
+            Either::Right(row) if done.rows.len() < MOST_ROWS => done.rows.push(line(&row)),
+            Either::Right(_) => {}
+        }
+    }
+    Ok(done)
+}
+
+/// How many rows a statement changed, as each driver says it.
+trait Affected {
+    fn rows(&self) -> u64;
+}
+
+impl Affected for sqlx::mysql::MySqlQueryResult {
+    fn rows(&self) -> u64 {
+        self.rows_affected()
+    }
+}
+
+impl Affected for sqlx::postgres::PgQueryResult {
+    fn rows(&self) -> u64 {
+        self.rows_affected()
+    }
+}
+
+fn add<'q, A: sqlx::Arguments>(arguments: &mut A, parameters: &[String]) -> Result<(), ProbeError>
+where
+    String: sqlx::Encode<'q, A::Database> + sqlx::Type<A::Database>,
+{
+    for parameter in parameters {
+        arguments.add(parameter.clone()).map_err(|error| ProbeError::new("bad_statement", error.to_string()))?;
+    }
+    Ok(())
 }
 
 async fn open(server: &Server) -> Result<Session, sqlx::Error> {

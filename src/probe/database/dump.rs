@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use super::policy::{Findings, Inspector, Into};
+use super::policy::{Finding, Findings, Inspector, Into};
 use super::tool::{Running, Tool};
 use super::within;
 use crate::probe::ProbeError;
@@ -33,6 +33,18 @@ pub struct Inspection {
     /// What is wrong with the file, or why it does not go into such a server.
     pub trouble: Option<String>,
     pub findings: Findings,
+}
+
+impl Inspection {
+    /// Why it must not be loaded.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let at = |found: &Finding| format!("line {} of the dump: {}", found.line, found.what);
+        let other = self.findings.other.as_ref().map(at);
+        // A file that is cut off also ends in the middle of something.
+        let trouble = || self.trouble.as_ref().map(|why| format!("the backup {why}"));
+        other.or_else(trouble).or_else(|| self.findings.foreign.as_ref().map(at))
+    }
 }
 
 /// Takes the content of a dump block by block, on a thread that may block.

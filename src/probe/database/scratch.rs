@@ -4,19 +4,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::connection::{Connection, Session, literal, quoted};
-use super::{Target, dump};
+use super::{Target, dump, space};
 use crate::probe::ProbeError;
 use crate::probe::backup::decode::Bound;
 use crate::probe::sql::statement::Dialect;
 
 const PREFIX: &str = "opsctl_scratch_";
+/// How long the server may take to make one.
+const FOR_MAKING: Duration = Duration::from_mins(1);
 /// What another machine made counts as left over after this time: it cannot be asked.
 const ELSEWHERE: Duration = Duration::from_hours(24 * 2);
 
@@ -143,23 +146,43 @@ pub async fn left_over(
     Ok(names.into_iter().filter(|name| name.owner(now) == Owner::Gone).collect())
 }
 
+/// A name that is free.
+///
+/// # Errors
+/// As [`list`].
+pub async fn free_name(server: &Target, run: Uuid, connection: &mut Connection) -> Result<Name, ProbeError> {
+    let known = list(server, connection).await?;
+    let number = (1..).find(|number| known.iter().all(|name| !(name.is_of(run) && name.number == *number)));
+    Ok(Name::new(run, number.unwrap_or(1)))
+}
+
 /// Makes an empty database, with the character set of the one that the site names.
 ///
 /// # Errors
-/// The user may not, or the server does not.
-pub async fn create(server: &Target, run: Uuid, bound: &Bound) -> Result<Name, ProbeError> {
-    let mut connection = server.connect(bound).await?;
+/// The user may not, or the server does not; there is one of that name.
+pub async fn create(server: &Target, name: &Name) -> Result<(), ProbeError> {
+    // Not to be interrupted: the server would make it all the same, and nobody would drop it.
+    let unbroken = Bound { until: Instant::now() + FOR_MAKING, cancel: CancellationToken::new() };
+    let mut connection = server.connect(&unbroken).await?;
     let known = list(server, &mut connection).await?;
-    let number = (1..).find(|number| known.iter().all(|name| !(name.is_of(run) && name.number == *number)));
-    let name = Name::new(run, number.unwrap_or(1));
-    let made = make(server, &name, &mut connection).await;
+    if known.contains(name) {
+        return Err(ProbeError::new("exists", format!("there is already a database {name}")));
+    }
+    let made = make(server, name, &mut connection).await;
     connection.close().await;
-    made.map(|()| name).map_err(|error| {
-        error.help("restores into a scratch database need a user who may create databases, and drop them")
-    })
+    if let Err(error) = made {
+        // It may be there all the same.
+        remove(server, name, &unbroken).await.ok();
+        return Err(error.help("restores into a scratch database need a user who may create databases and drop them"));
+    }
+    Ok(())
 }
 
-async fn make(server: &Target, name: &Name, connection: &mut Connection) -> Result<(), ProbeError> {
+/// The statement that makes it.
+///
+/// # Errors
+/// The server does not tell the character set of the database that the site names.
+pub async fn statement(server: &Target, name: &Name, connection: &mut Connection) -> Result<String, ProbeError> {
     let (own, quoted) = (literal(&server.database), quoted(&connection.session, &name.to_string()));
     let like = match &connection.session {
         Session::MySql(_) => format!(
@@ -169,13 +192,19 @@ async fn make(server: &Target, name: &Name, connection: &mut Connection) -> Resu
         Session::Postgres(_) => "SELECT format('TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', \
              pg_encoding_to_char(encoding), datcollate, datctype) FROM pg_database WHERE datname = current_database()"
             .to_owned(),
-        Session::Sqlite(_) => {
-            let path = file(name);
-            return std::fs::File::create_new(&path).map(drop).map_err(|error| ProbeError::io(path.display(), &error));
-        }
+        Session::Sqlite(_) => return Ok(format!("create {}", file(name).display())),
     };
     let like = connection.text(&like).await?.unwrap_or_default();
-    connection.run(&format!("CREATE DATABASE {quoted} {like}")).await.map(drop)
+    Ok(format!("CREATE DATABASE {quoted} {like}"))
+}
+
+async fn make(server: &Target, name: &Name, connection: &mut Connection) -> Result<(), ProbeError> {
+    if server.dialect() == Dialect::Sqlite {
+        let path = file(name);
+        return std::fs::File::create_new(&path).map(drop).map_err(|error| ProbeError::io(path.display(), &error));
+    }
+    let statement = statement(server, name, connection).await?;
+    connection.run(&statement).await.map(drop)
 }
 
 /// The scratch database as something to load into and to ask.
@@ -184,6 +213,16 @@ pub fn target(server: &Target, name: &Name) -> Target {
     match server.dialect() {
         Dialect::MySql | Dialect::Postgres => server.sibling(&name.to_string()),
         Dialect::Sqlite => server.sibling(&file(name).display().to_string()),
+    }
+}
+
+/// The statement that drops it.
+#[must_use]
+pub fn drop_statement(server: &Target, name: &Name) -> String {
+    match server.dialect() {
+        Dialect::MySql => format!("DROP DATABASE `{name}`"),
+        Dialect::Postgres => format!("DROP DATABASE \"{name}\" WITH (FORCE)"),
+        Dialect::Sqlite => format!("rm {}", file(name).display()),
     }
 }
 
@@ -196,21 +235,24 @@ pub async fn remove(server: &Target, name: &Name, bound: &Bound) -> Result<(), P
         return remove_file(name);
     }
     let mut connection = server.connect(bound).await?;
-    let quoted = quoted(&connection.session, &name.to_string());
-    let done = match &connection.session {
-        Session::MySql(_) => {
-            let own = format!("SELECT id FROM information_schema.processlist WHERE db = {}", literal(&name.to_string()));
-            for session in connection.texts(&own).await? {
-                // It may have ended by itself.
-                connection.run(&format!("KILL {session}")).await.ok();
-            }
-            connection.run(&format!("DROP DATABASE {quoted}")).await
+    if server.dialect() == Dialect::MySql {
+        let own = format!("SELECT id FROM information_schema.processlist WHERE db = {}", literal(&name.to_string()));
+        for session in connection.texts(&own).await? {
+            // It may have ended by itself.
+            connection.run(&format!("KILL {session}")).await.ok();
         }
-        Session::Postgres(_) => connection.run(&format!("DROP DATABASE {quoted} WITH (FORCE)")).await,
-        Session::Sqlite(_) => Ok(0),
-    };
+    }
+    let done = connection.run(&drop_statement(server, name)).await;
     connection.close().await;
     done.map(drop)
+}
+
+/// Where its data will be, if that is known and on this machine.
+pub async fn folder(server: &Target, connection: &mut Connection) -> Option<PathBuf> {
+    match server.dialect() {
+        Dialect::MySql | Dialect::Postgres => space::data_folder(server, connection).await,
+        Dialect::Sqlite => Some(std::env::temp_dir()),
+    }
 }
 
 /// Of SQLite: a file in the temporary folder.

@@ -108,3 +108,18 @@ pub async fn data_folder(target: &Target, connection: &mut Connection) -> Option
     // A container's folder is not here, or only by chance.
     connection.text(sql).await.ok().flatten().map(PathBuf::from).filter(|folder| folder.is_dir())
 }
+
+/// Sessions that use the database now, besides this one; `None` where that cannot be told.
+pub async fn sessions(target: &Target, connection: &mut Connection) -> Option<u64> {
+    let name = literal(&target.database);
+    let sql = match &connection.session {
+        Session::MySql(_) => format!(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID()"
+        ),
+        Session::Postgres(_) => {
+            format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = {name} AND pid <> pg_backend_pid()")
+        }
+        Session::Sqlite(_) => return None,
+    };
+    connection.text(&sql).await.ok()??.parse().ok()
+}

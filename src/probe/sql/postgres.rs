@@ -52,7 +52,7 @@ pub async fn kill(options: &PgConnectOptions, session: i64) -> Result<(), sqlx::
 ///
 /// The server parses the statement before it sees any parameter, and gives each the type that the statement needs:
 /// `$1` compares with an integer column without a cast, which it would not if the driver bound it as text.
-fn with_parameters(sql: &str, parameters: &[String]) -> Result<String, ProbeError> {
+pub fn with_parameters(sql: &str, parameters: &[String]) -> Result<String, ProbeError> {
     if parameters.is_empty() {
         return Ok(sql.to_owned());
     }

@@ -68,6 +68,12 @@ pub fn single(sql: &str, dialect: Dialect) -> Result<&str, String> {
     Ok(&sql[..end.unwrap_or(sql.len())])
 }
 
+/// Words, quoted things and single characters, as slices of `sql`; space and comments are left out.
+pub fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<&str>, String> {
+    let mut scan = Scan { sql, at: 0, dialect };
+    std::iter::from_fn(|| scan.next().transpose()).collect()
+}
+
 /// Of the name, keyword or number at the beginning. A `$` within a name does not begin a quote.
 fn word_length(rest: &str, first: char) -> usize {
     let in_word = |char: char| char.is_alphanumeric() || char == '_' || !char.is_ascii();

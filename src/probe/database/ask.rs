@@ -1,9 +1,9 @@
 //! One value from a database, in a read-only session.
 
+use super::{Target, left, within};
 use crate::model::value::Value;
 use crate::probe::ProbeError;
 use crate::probe::backup::decode::Bound;
-use crate::probe::database::{Target, left, within};
 use crate::probe::sql::answer::Answer;
 use crate::probe::sql::site::Server;
 use crate::probe::sql::statement;
@@ -17,6 +17,7 @@ use crate::probe::sql::{Limits, Question, mysql, postgres, sqlite};
 pub async fn value(
     target: &Target,
     query: &str,
+    parameters: &[String],
     timezone: chrono_tz::Tz,
     bound: &Bound,
 ) -> Result<Result<Value, String>, ProbeError> {
@@ -24,7 +25,7 @@ pub async fn value(
         Ok(sql) => sql,
         Err(why) => return Ok(Err(why)),
     };
-    let question = Question { sql, parameters: &[], timezone, limits: Limits::new(left(bound)) };
+    let question = Question { sql, parameters, timezone, limits: Limits::new(left(bound)) };
     let asking = async {
         let mut answer = Answer::new(0);
         let asked = match &target.site.server {
@@ -38,5 +39,5 @@ pub async fn value(
             Err(Trouble::Blind(error)) => Err(error.message),
         })
     };
-    within(bound, &format!("a check on {}", target.shown()), asking).await
+    within(bound, &format!("a query on {}", target.shown()), asking).await
 }
