@@ -21,6 +21,7 @@ pub mod command;
 pub mod database;
 pub mod git;
 pub mod http;
+pub mod packages;
 pub mod restore;
 mod run;
 pub mod service;
@@ -77,7 +78,6 @@ pub const KINDS: &[&Kind] = &[
     &git::KIND,
     &service::KIND,
     &packages::KIND,
-    &container::KIND,
     &cleanup::KIND,
     &cache::KIND,
     &sql::KIND,
