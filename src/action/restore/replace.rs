@@ -37,8 +37,15 @@ pub fn midway(error: ProbeError) -> ActionError {
 #[must_use]
 pub fn safety(target: &Target, folder: &Path, cx: &Context) -> Job {
     let (format, ending) = Format::for_database(target.dialect());
-    let now = chrono::Utc::now().with_timezone(&cx.look.timezone).format("%Y%m%d_%H%M%S");
-    let path = folder.join(format!("before-restore_{}_{now}{ending}", target.name));
+    // By the time of the run, so that what is done has the name that was agreed to.
+    let now = cx.look.now.with_timezone(&cx.look.timezone).format("%Y%m%d_%H%M%S");
+    let stem = format!("before-restore_{}_{now}", target.name);
+    let mut path = folder.join(format!("{stem}{ending}"));
+    let mut nth = 1;
+    while path.exists() {
+        nth += 1;
+        path = folder.join(format!("{stem}_{nth}{ending}"));
+    }
     Job { source: Source::Database(Box::new(target.clone())), path, format }
 }
 
