@@ -21,6 +21,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::procedures::Case;
 
+mod acting;
 mod bounds;
 mod criteria;
 mod ending;
@@ -162,13 +163,18 @@ impl Run {
         let (send, mut receive) = unbounded_channel();
         let stop = self.stop.clone();
         let beside = std::thread::spawn(move || meanwhile(&stop));
-        let engine::End { outcome, exit, .. } = runtime.block_on(engine::run(planned, self.settings, send, self.stop));
+        let before = self.settings.past.last().map_or(0, |event| event.seq);
+        let engine::End { outcome, exit, suspended } =
+            runtime.block_on(engine::run(planned, self.settings, send, self.stop));
         beside.join().expect("what is done beside the run");
         runtime.shutdown_background();
         let events: Vec<Event> = std::iter::from_fn(|| receive.try_recv().ok()).collect();
         let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
-        assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>(), "numbered without gaps");
-        assert_eq!(events.last().map(|event| &event.kind), Some(&EventKind::RunFinished { outcome, exit }));
+        assert_eq!(numbers, (before + 1..=before + events.len() as u64).collect::<Vec<_>>(), "numbered without gaps");
+        match events.last().map(|event| &event.kind) {
+            Some(EventKind::Suspended { .. }) => assert!(suspended),
+            last => assert_eq!(last, Some(&EventKind::RunFinished { outcome, exit })),
+        }
         Ran { events, outcome, exit, case: self.case }
     }
 }

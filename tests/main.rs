@@ -23,6 +23,7 @@ mod inventory;
 mod journal;
 mod lab;
 mod layers;
+mod led;
 mod model;
 mod port;
 mod probe_backup;

@@ -198,7 +198,7 @@ fn a_path_inside_a_mount_says_which_mount_holds_it() {
         assert_eq!(seen.name, inside);
         assert_eq!(seen.facts["mounted"], Value::Bool(false));
         agrees_with_df(&seen, &inside);
-        assert_eq!(seen.notes, [format!("not a mount point itself: on {point}, tmpfs of a-source")]);
+        assert_eq!(seen.notes, [format!("not a mount point itself; it lies on {point}, tmpfs of a-source")]);
     });
 }
 

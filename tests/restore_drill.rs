@@ -83,17 +83,33 @@ fn an_archive_of_postgresql_and_a_copy_of_sqlite_are_restored_too() {
     assert_restored(&drill(&shop, &compress(&copy, "gzip", "gz")));
 }
 
+#[test]
+fn a_dump_with_all_that_a_server_knows_is_restored() {
+    let _alone = alone();
+    let shop = Shop::new(Kind::MariaDb, "rich");
+    shop.query(include_str!("restore_drill/mariadb.sql"));
+    assert_restored(&drill(&shop, &shop.dump("rich.sql", &[])));
+    let other = ["--skip-extended-insert", "--hex-blob", "--complete-insert", "--skip-opt"];
+    assert_restored(&drill(&shop, &shop.dump("other.sql", &other)));
+
+    let shop = Shop::new(Kind::Postgres, "rich");
+    shop.query(include_str!("restore_drill/postgresql.sql"));
+    assert_restored(&drill(&shop, &shop.dump("rich.sql", &[])));
+    assert_restored(&drill(&shop, &shop.dump("inserts.sql", &["--inserts"])));
+    assert_restored(&drill(&shop, &shop.dump("rich.dump", &["--format=custom"])));
+}
+
 /// What would destroy production if it were restored without a look.
 fn dangerous(shop: &Shop) -> Vec<PathBuf> {
     let write = |name: &str, text: String| {
         let path = shop.path(name);
-        fs::write(&path, text).unwrap();
+        fs::write(&path, text).expect("a file");
         path
     };
     let name = &shop.name;
     match shop.kind {
         Kind::MariaDb => {
-            let plain = fs::read_to_string(shop.dump("plain.sql", &[])).unwrap();
+            let plain = fs::read_to_string(shop.dump("plain.sql", &[])).expect("a dump");
             let with = |text: &str| plain.replacen("DROP TABLE", &format!("{text}\nDROP TABLE"), 1);
             vec![
                 shop.dump("databases.sql", &["--databases"]),
@@ -106,7 +122,7 @@ fn dangerous(shop: &Shop) -> Vec<PathBuf> {
             ]
         }
         Kind::Postgres => {
-            let plain = fs::read_to_string(shop.dump("plain.sql", &[])).unwrap();
+            let plain = fs::read_to_string(shop.dump("plain.sql", &[])).expect("a dump");
             let with = |text: &str| plain.replacen("CREATE TABLE", &format!("{text}\nCREATE TABLE"), 1);
             vec![
                 shop.dump("create.sql", &["--create", "--clean"]),
@@ -117,7 +133,7 @@ fn dangerous(shop: &Shop) -> Vec<PathBuf> {
             ]
         }
         Kind::Sqlite => {
-            let plain = fs::read_to_string(shop.dump("plain.sql", &[])).unwrap();
+            let plain = fs::read_to_string(shop.dump("plain.sql", &[])).expect("a dump");
             let with = |text: &str| plain.replacen("CREATE TABLE", &format!("{text}\nCREATE TABLE"), 1);
             vec![
                 write("attach.sql", with(&format!("ATTACH '{name}' AS p; DELETE FROM p.customer;"))),
@@ -188,7 +204,11 @@ fn a_drill_out_of_time_drops_what_it_made() {
     let dump = shop.dump("shop.sql", &[]);
     let text = fs::read_to_string(&dump).unwrap();
     let more = "INSERT INTO `note` VALUES (77,'x');\n".repeat(400_000);
-    let text = text.replacen("INSERT INTO `note`", &format!("{more}INSERT INTO `note`"), 1).replacen("PRIMARY KEY (`id`)", "KEY (`id`)", 1);
+    let text = text.replacen("INSERT INTO `note`", &format!("{more}INSERT INTO `note`"), 1).replacen(
+        "PRIMARY KEY (`id`)",
+        "KEY (`id`)",
+        1,
+    );
     fs::write(&dump, text).unwrap();
     let look = look(&shop, &dump, json!({})).limit(std::time::Duration::from_millis(1500));
     let seen = look.subject();
@@ -260,7 +280,10 @@ fn checks_that_make_no_sense_are_refused() {
     };
     let with = |checks: Json| refused(json!({ "server": "shop", "checks": checks }));
     assert_eq!(with(json!([1])), "`checks` is no mapping of names to queries");
-    assert_eq!(with(json!({ "a": { "query": "DELETE FROM t" } })), "the check `a`: `DELETE` is not a statement that reads");
+    assert_eq!(
+        with(json!({ "a": { "query": "DELETE FROM t" } })),
+        "the check `a`: `DELETE` is not a statement that reads"
+    );
     assert_eq!(with(json!({ "a": { "sql": "SELECT 1" } })), "the check `a` has no input `sql`");
     assert_eq!(
         refused(json!({ "server": "shop", "recovery_point": "newest" })),

@@ -87,9 +87,8 @@ impl Backup {
             }
         };
         let name = inputs.text("name").unwrap_or_default().to_owned();
-        let bad = |message: String| {
-            InputError::new("name", message, "write it such as `helpdesk_%Y%m%d_%H%M%S.sql.zst`")
-        };
+        let bad =
+            |message: String| InputError::new("name", message, "write it such as `helpdesk_%Y%m%d_%H%M%S.sql.zst`");
         if name.contains('/') || name.starts_with('.') || name.contains(['*', '?']) {
             return Err(bad(format!("`{name}` is not the name of one file")));
         }

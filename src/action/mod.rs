@@ -18,9 +18,11 @@ pub mod backup;
 pub mod cache;
 pub mod cleanup;
 pub mod command;
+pub mod container;
 pub mod database;
 pub mod git;
 pub mod http;
+mod near;
 pub mod packages;
 pub mod restore;
 mod run;
@@ -75,15 +77,16 @@ impl fmt::Debug for Kind {
 pub const KINDS: &[&Kind] = &[
     &command::KIND,
     &http::KIND,
-    &git::KIND,
     &service::KIND,
+    &container::KIND,
     &packages::KIND,
+    &git::KIND,
     &cleanup::KIND,
     &cache::KIND,
     &sql::KIND,
+    &database::KIND,
     &backup::KIND,
     &restore::KIND,
-    &database::KIND,
 ];
 
 #[must_use]

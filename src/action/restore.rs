@@ -72,7 +72,11 @@ pub static KIND: Kind = Kind {
     facts: &[
         FactSpec::new("backup", FactType::Text, "path of the backup"),
         FactSpec::new("sha256", FactType::Text, "its checksum"),
-        FactSpec::new("age", FactType::Duration, "its age at the start of the run: what was written since is not in it"),
+        FactSpec::new(
+            "age",
+            FactType::Duration,
+            "its age at the start of the run: what was written since is not in it",
+        ),
         FactSpec::new("database", FactType::Text, "the database that was filled; of SQLite, the file"),
         FactSpec::new("took", FactType::Duration, "from the empty database to the restored one"),
         FactSpec::new("tables", FactType::Count, "how many tables the database has afterwards"),
@@ -113,8 +117,9 @@ struct Planned {
 impl Restore {
     fn new(inputs: &Inputs) -> Result<Self, InputError> {
         let backup = inputs.text("backup").unwrap_or_default().to_owned();
-        choose::exact(&backup, inputs.has("folder"))
-            .map_err(|message| InputError::new("backup", message, "name one file, such as `helpdesk_20261120.sql.gz`"))?;
+        choose::exact(&backup, inputs.has("folder")).map_err(|message| {
+            InputError::new("backup", message, "name one file, such as `helpdesk_20261120.sql.gz`")
+        })?;
         let into = inputs.text("into").unwrap_or("scratch");
         let to = match (into, inputs.text("server"), inputs.path("safety_folder")) {
             ("scratch", Some(server), None) => To::Scratch { server: server.to_owned() },
@@ -132,7 +137,11 @@ impl Restore {
             }
             (_, None, None) => {
                 let message = format!("a restore into {into} needs `safety_folder`");
-                return Err(InputError::new("safety_folder", message, "name the folder for the backup that is made before"));
+                return Err(InputError::new(
+                    "safety_folder",
+                    message,
+                    "name the folder for the backup that is made before",
+                ));
             }
             (name, None, Some(folder)) => To::Database { name: name.to_owned(), safety_folder: folder.clone() },
         };

@@ -87,7 +87,11 @@ impl Sql {
     fn new(inputs: &Inputs) -> Result<Self, InputError> {
         let statements = inputs.texts("statement").to_vec();
         if statements.is_empty() || statements.iter().any(|sql| sql.trim().is_empty()) {
-            return Err(InputError::new("statement", "there is no statement", "write one statement, or a list of them"));
+            return Err(InputError::new(
+                "statement",
+                "there is no statement",
+                "write one statement, or a list of them",
+            ));
         }
         let parameters = inputs.texts("parameters").to_vec();
         if !parameters.is_empty() && statements.len() > 1 {

@@ -134,7 +134,8 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
         Failure::new(format!("cannot start: {error}"), "check the limits of this user (`ulimit -a`)")
     })?;
     let done = runtime.block_on(work);
-    runtime.shutdown_background();
+    // The command is done, and the program ends: putting everything away in order would only take time.
+    std::mem::forget(runtime);
     Ok(done)
 }
 

@@ -213,7 +213,7 @@ impl Run {
         match &last.end {
             Some(end) if end.ended.is_done() => {
                 let acted = done(Some(end), "done before the program ended");
-                match self.verify(place, act, recorder).await {
+                match self.verify(place, act, Duration::ZERO, recorder).await {
                     Ok(()) => Ok(Some(acted)),
                     Err(failure) => Ok(Some(Acted { outcome: Outcome::Failed, reason: Some(failure.reason), ..acted })),
                 }
@@ -250,7 +250,7 @@ impl Run {
         start: &ActionStart,
         recorder: &mut Recorder,
     ) -> Result<Ended, NoAnswer> {
-        if !act.verify.is_empty() && self.verify(place, act, recorder).await.is_ok() {
+        if !act.verify.is_empty() && self.verify(place, act, Duration::ZERO, recorder).await.is_ok() {
             return Ok(Ended::FoundDone);
         }
         let text =
@@ -301,7 +301,7 @@ impl Run {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(Failure { reason: error.message, help: error.help })),
         };
-        if let Err(failure) = self.verify(place, act, recorder).await {
+        if let Err(failure) = self.verify(place, act, SETTLE, recorder).await {
             return Ok(Err(failure));
         }
         let facts = seen.subjects.into_iter().next().map(|subject| subject.facts).unwrap_or_default();
@@ -437,9 +437,15 @@ impl Run {
         done
     }
 
-    /// Looks whether it helped; effects may take a moment to show.
-    async fn verify(&mut self, place: Place, act: &Act, recorder: &mut Recorder) -> Result<(), Failure> {
-        let until = Instant::now() + SETTLE;
+    /// Looks whether it helped; what was done just now may take a moment to show.
+    async fn verify(
+        &mut self,
+        place: Place,
+        act: &Act,
+        patience: Duration,
+        recorder: &mut Recorder,
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + patience;
         for &look in &act.verify {
             loop {
                 let seen = self.look_again((place.0, look), recorder).await;

@@ -35,6 +35,11 @@ impl Run {
         }
         if self.settings.mode != Mode::Run && !step.kind.looks() {
             let result = self.simulate(place, step).await;
+            if let Work::Action(act) = &step.work
+                && result.skip == Some(Skip::Simulated)
+            {
+                self.doubt(place, &act.verify, recorder);
+            }
             self.finish(place, result, recorder);
             return Flow::GoOn;
         }
@@ -72,6 +77,18 @@ impl Run {
         result.took = begin.elapsed();
         self.finish(place, result, recorder);
         Flow::GoOn
+    }
+
+    /// After an action that was only simulated, nobody knows what the looks that verify it would see.
+    fn doubt(&mut self, place: Place, verify: &[usize], recorder: &mut Recorder) {
+        for &index in verify {
+            if self.results[place.0][index].is_some() {
+                let reason = format!("could not tell: {} was only simulated", self.step(place).id);
+                let result = self.result((place.0, index), Outcome::Errored, Some(reason));
+                self.note(EventKind::StepFinished(Box::new(result.clone())), recorder);
+                self.results[place.0][index] = Some(Arc::new(result));
+            }
+        }
     }
 
     fn record_has_begun(&self, place: Place) -> bool {

@@ -277,9 +277,9 @@ pub struct End {
 /// [`EventKind::Suspended`].
 pub async fn run(planned: Vec<Planned>, settings: Settings, events: UnboundedSender<Event>, stop: Stop) -> End {
     let mut recorder = Recorder::new(events, settings.mask.clone(), &settings.past);
-    let record = Record::of(&settings.past);
-    if settings.past.is_empty() {
-        recorder.record(EventKind::RunStarted(start_of(&planned, &settings)));
+    let mut record = Record::of(&settings.past);
+    let begun = if settings.past.is_empty() {
+        recorder.record(EventKind::RunStarted(start_of(&planned, &settings)))
     } else {
         recorder.record(EventKind::Resumed(Resume {
             opsctl: env!("CARGO_PKG_VERSION").to_owned(),
@@ -287,8 +287,9 @@ pub async fn run(planned: Vec<Planned>, settings: Settings, events: UnboundedSen
             host: settings.host.clone(),
             operator: settings.operator.clone(),
             accepted: settings.accepted.clone(),
-        }));
-    }
+        }))
+    };
+    record.apply(&begun);
     let mut run = Run::new(planned, settings, stop, record);
     run.open_incident(&mut recorder);
     run.skip_filtered(&mut recorder);

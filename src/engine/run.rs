@@ -311,8 +311,15 @@ impl Run {
             return None;
         }
         let step = self.step(place);
-        let on = step.after.iter().filter_map(|&earlier| self.results[place.0][earlier].as_deref()).find(|result| {
+        let undone = |result: &&StepResult| {
             result.outcome == Outcome::Pending || matches!(result.skip, Some(Skip::LookOnly | Skip::Simulated))
+        };
+        let on = step.after.iter().filter_map(|&earlier| self.results[place.0][earlier].as_deref()).find(undone);
+        let on = on.or_else(|| {
+            let steps = self.planned[place.0].procedure.steps.iter().zip(&self.results[place.0]);
+            let verifies = |step: &Step| matches!(&step.work, Work::Action(act) if act.verify.contains(&place.1));
+            let simulated = steps.filter(|(step, _)| verifies(step)).filter_map(|(_, result)| result.as_deref());
+            simulated.into_iter().find(|result| result.skip == Some(Skip::Simulated))
         })?;
         if self.settings.mode == Mode::Check {
             let reason = format!("depends on {}, which a check does not do", on.step);

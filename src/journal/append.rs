@@ -1,9 +1,11 @@
 //! Recording events.
 
-use sqlx::{Connection, QueryBuilder, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::{AT_ONCE, Journal, JournalError, PATIENCE, Problem, chain, draw};
-use crate::model::event::Event;
+use super::chain::Head;
+use super::script::Script;
+use super::{Book, Journal, JournalError, PATIENCE, Problem, draw};
+use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 
 /// Bytes of a write-ahead log that are worth a visit to the disk.
@@ -13,33 +15,12 @@ impl Journal {
     /// Records `events` of `run`, all or none of them. Events of one run come in their order; several programs may
     /// record their runs at the same time.
     pub async fn append(&self, run: RunId, events: &[Event]) -> Result<(), JournalError> {
-        self.record(run, events).await.map_err(|problem| self.error(problem))
-    }
-
-    async fn record(&self, run: RunId, events: &[Event]) -> Result<(), Problem> {
-        let run = run.to_string();
-        let mut connection = self.connection().await;
-        // Takes the write lock before reading the head of the chain: nobody can come in between.
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let mut head = chain::head(&mut transaction).await?;
-        let mut rows = Vec::with_capacity(events.len());
-        for event in events {
-            let text = serde_json::to_string(event).map_err(std::io::Error::from)?;
-            head = chain::link(&head, &run, &text);
-            rows.push((i64::try_from(event.seq).unwrap_or(i64::MAX), text, head.clone()));
+        if events.is_empty() {
+            return Ok(());
         }
-        for rows in rows.chunks(AT_ONCE) {
-            QueryBuilder::new("INSERT INTO events (run, seq, event, hash) ")
-                .push_values(rows, |mut row, (seq, text, hash)| {
-                    row.push_bind(&run).push_bind(seq).push_bind(text).push_bind(hash);
-                })
-                .build()
-                .execute(&mut *transaction)
-                .await?;
-        }
-        draw::apply(&mut transaction, &run, events).await?;
-        transaction.commit().await?;
-        self.fold(&mut connection).await;
+        let mut book = self.book.lock().await;
+        record(&mut book, &run.to_string(), events).await.map_err(|problem| self.error(problem))?;
+        self.fold(&mut book.connection).await;
         Ok(())
     }
 
@@ -61,4 +42,99 @@ impl Journal {
         let mut connection = self.connection().await;
         draw::rebuild(&mut connection).await.map_err(|problem| self.error(problem))
     }
+}
+
+/// What a program knows of the journal after it has recorded.
+#[derive(Debug)]
+pub struct End {
+    head: Head,
+    /// What it has recorded since readings and streaks were drawn. Nobody else has recorded anything since.
+    undrawn: Vec<(String, Event)>,
+}
+
+/// Takes the end of the chain to be where this program left it. If another one has recorded since, that place is taken
+/// and nothing is written; then once more from the end that is found under the write lock.
+async fn record(book: &mut Book, run: &str, events: &[Event]) -> Result<(), Problem> {
+    let Book { connection, end } = book;
+    let known = end.take();
+    let is_known = known.is_some();
+    let mut written = write(connection, known, run, events).await;
+    if is_known && written.as_ref().is_err_and(is_taken) {
+        written = write(connection, None, run, events).await;
+    }
+    *end = Some(written?);
+    Ok(())
+}
+
+fn is_taken(problem: &Problem) -> bool {
+    matches!(problem, Problem::Sql(sqlx::Error::Database(error)) if error.is_unique_violation())
+}
+
+/// One transaction, all or nothing; the new end.
+async fn write(
+    connection: &mut SqliteConnection,
+    known: Option<End>,
+    run: &str,
+    events: &[Event],
+) -> Result<End, Problem> {
+    let written = transaction(connection, known, run, events).await;
+    if written.is_err() {
+        // Fails where not even the beginning worked.
+        sqlx::raw_sql("ROLLBACK").execute(connection).await.ok();
+    }
+    written
+}
+
+/// In one message to the database when the end is known.
+async fn transaction(
+    connection: &mut SqliteConnection,
+    known: Option<End>,
+    run: &str,
+    events: &[Event],
+) -> Result<End, Problem> {
+    let mut script = Script::default();
+    let mut end = match known {
+        Some(end) => {
+            script.statement("BEGIN IMMEDIATE");
+            end
+        }
+        None => {
+            let head = Head::lock(connection).await?;
+            draw::catch_up(connection, head.row).await?;
+            End { head, undrawn: Vec::new() }
+        }
+    };
+    chain(&mut script, &mut end.head, run, events)?;
+    for event in events {
+        draw::list(&mut script, run, event);
+        end.undrawn.push((run.to_owned(), event.clone()));
+    }
+    // Once a run: each step for itself would write three pages more.
+    if events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
+        draw::history(&mut script, end.undrawn.iter().map(|(run, event)| (run.as_str(), event)));
+        draw::set_drawn(&mut script, end.head.row);
+        end.undrawn.clear();
+    }
+    script.statement("COMMIT");
+    script.run(connection).await?;
+    Ok(end)
+}
+
+/// The rows of the chain; `head` moves on to the last of them.
+fn chain(script: &mut Script, head: &mut Head, run: &str, events: &[Event]) -> Result<(), Problem> {
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        let text = serde_json::to_string(event).map_err(std::io::Error::from)?;
+        head.advance(run, &text);
+        rows.push((head.clone(), i64::try_from(event.seq).unwrap_or(i64::MAX), text));
+    }
+    script.values(
+        "INSERT INTO events (id, run, seq, event, hash) ",
+        &rows,
+        |mut row, (head, seq, text)| {
+            row.push_bind(head.row).push_bind(run).push_bind(seq).push_bind(text).push_bind(&head.hash);
+        },
+        "",
+    );
+    Ok(())
 }

@@ -22,8 +22,32 @@ pub fn link(before: &str, run: &str, event: &str) -> String {
     })
 }
 
-/// The hash of the newest row.
-pub async fn head(connection: &mut SqliteConnection) -> Result<String, Problem> {
-    let row = sqlx::query("SELECT hash FROM events ORDER BY id DESC LIMIT 1").fetch_optional(connection).await?;
-    row.map_or_else(|| Ok(GENESIS.to_owned()), |row| Ok(row.try_get(0)?))
+/// Where the chain ends.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The highest place that there ever was: rows that somebody cut off leave a gap that shows.
+    pub row: i64,
+    /// Of the newest row.
+    pub hash: String,
+}
+
+impl Head {
+    /// Takes the write lock before looking: nobody can come in between.
+    pub async fn lock(connection: &mut SqliteConnection) -> Result<Self, Problem> {
+        let row = sqlx::raw_sql(
+            "BEGIN IMMEDIATE;
+             SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
+                    (SELECT hash FROM events ORDER BY id DESC LIMIT 1)",
+        )
+        .fetch_one(connection)
+        .await?;
+        let hash = row.try_get::<Option<String>, _>(1)?.unwrap_or_else(|| GENESIS.to_owned());
+        Ok(Self { row: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(), hash })
+    }
+
+    /// To the row that comes next.
+    pub fn advance(&mut self, run: &str, event: &str) {
+        self.hash = link(&self.hash, run, event);
+        self.row += 1;
+    }
 }

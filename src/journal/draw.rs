@@ -1,12 +1,11 @@
 //! The tables that are drawn from the events: runs, readings, streaks.
 
-use std::slice;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
-use sqlx::{Connection, QueryBuilder, Row, SqliteConnection};
+use sqlx::{Connection, Row, SqliteConnection};
 
-use super::{AT_ONCE, Problem};
+use super::Problem;
+use super::script::Script;
 use crate::model::event::{Event, EventKind, RunStart, StepResult};
 use crate::model::outcome::{Exit, Outcome};
 
@@ -15,18 +14,45 @@ pub fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Adds what follows from `events` of `run`.
-pub async fn apply(connection: &mut SqliteConnection, run: &str, events: &[Event]) -> Result<(), Problem> {
-    let mut results = Vec::new();
-    for event in events {
-        match &event.kind {
-            EventKind::RunStarted(start) => started(connection, run, event.at, start).await?,
-            EventKind::StepFinished(result) => results.push((stamp(event.at), &**result)),
-            EventKind::RunFinished { outcome, exit } => finished(connection, run, event.at, *outcome, *exit).await?,
-            EventKind::ProcedureStarted { .. }
+/// The list of runs with what follows from `event` of `run`.
+pub fn list(script: &mut Script, run: &str, event: &Event) {
+    match &event.kind {
+        EventKind::RunStarted(start) => started(script, run, event.at, start),
+        EventKind::RunFinished { outcome, exit } => finished(script, run, event.at, *outcome, *exit),
+        EventKind::ProcedureStarted { .. }
+        | EventKind::StepStarted { .. }
+        | EventKind::StepFinished(_)
+        | EventKind::AttemptFailed { .. }
+        | EventKind::ProcedureFinished(_)
+        | EventKind::Asked(_)
+        | EventKind::Answered(_)
+        | EventKind::ActionStarted(_)
+        | EventKind::ActionFinished(_)
+        | EventKind::RollbackStarted { .. }
+        | EventKind::Marked(_)
+        | EventKind::Noted(_)
+        | EventKind::BudgetUsed(_)
+        | EventKind::Escalated(_)
+        | EventKind::MessageQueued(_)
+        | EventKind::MessageDelivered(_)
+        | EventKind::Acknowledged { .. }
+        | EventKind::Suspended { .. }
+        | EventKind::Resumed(_)
+        | EventKind::Interrupted { .. } => {}
+    }
+}
+
+/// Readings and streaks with what follows from the finished steps among `events`, each with its run.
+pub fn history<'e>(script: &mut Script, events: impl Iterator<Item = (&'e str, &'e Event)>) {
+    let results: Vec<Finished<'_>> = events
+        .filter_map(|(run, event)| match &event.kind {
+            EventKind::StepFinished(result) => Some(Finished { run, at: stamp(event.at), result }),
+            EventKind::RunStarted(_)
+            | EventKind::ProcedureStarted { .. }
             | EventKind::StepStarted { .. }
             | EventKind::AttemptFailed { .. }
             | EventKind::ProcedureFinished(_)
+            | EventKind::RunFinished { .. }
             | EventKind::Asked(_)
             | EventKind::Answered(_)
             | EventKind::ActionStarted(_)
@@ -41,114 +67,129 @@ pub async fn apply(connection: &mut SqliteConnection, run: &str, events: &[Event
             | EventKind::Acknowledged { .. }
             | EventKind::Suspended { .. }
             | EventKind::Resumed(_)
-            | EventKind::Interrupted { .. } => {}
-        }
+            | EventKind::Interrupted { .. } => None,
+        })
+        .collect();
+    readings(script, &results);
+    streaks(script, &results);
+}
+
+/// The row of the events up to which readings and streaks are drawn.
+pub async fn drawn(connection: &mut SqliteConnection) -> Result<i64, Problem> {
+    Ok(sqlx::query_scalar("SELECT row FROM drawn").fetch_one(connection).await?)
+}
+
+pub fn set_drawn(script: &mut Script, row: i64) {
+    script.statement("UPDATE drawn SET row = ").push_bind(row);
+}
+
+/// Draws readings and streaks up to the row `to`: what runs that were killed have left, or that run beside this one.
+pub async fn catch_up(connection: &mut SqliteConnection, to: i64) -> Result<(), Problem> {
+    let from = drawn(connection).await?;
+    if from >= to {
+        return Ok(());
     }
-    readings(connection, run, &results).await?;
-    streaks(connection, &results).await
+    let mut row = from;
+    while let Some((next, run, event)) = after(connection, row).await? {
+        let mut script = Script::default();
+        history(&mut script, [(run.as_str(), &event)].into_iter());
+        script.run(connection).await?;
+        row = next;
+    }
+    let mut script = Script::default();
+    set_drawn(&mut script, to);
+    script.run(connection).await
 }
 
-async fn started(
-    connection: &mut SqliteConnection,
-    run: &str,
-    at: DateTime<Utc>,
-    start: &RunStart,
-) -> Result<(), Problem> {
+fn started(script: &mut Script, run: &str, at: DateTime<Utc>, start: &RunStart) {
     let procedures: Vec<&str> = start.procedures.iter().map(|procedure| procedure.id.as_str()).collect();
-    sqlx::query(
-        "INSERT INTO runs (id, started, site, command, operator, host, procedures) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(run)
-    .bind(stamp(at))
-    .bind(&start.site)
-    .bind(&start.command)
-    .bind(&start.operator)
-    .bind(&start.host)
-    .bind(serde_json::json!(procedures).to_string())
-    .execute(connection)
-    .await?;
-    Ok(())
+    let rows = [(run, stamp(at), start, serde_json::json!(procedures).to_string())];
+    script.values(
+        "INSERT INTO runs (id, started, site, command, operator, host, procedures) ",
+        &rows,
+        |mut row, (run, at, start, procedures)| {
+            row.push_bind(*run)
+                .push_bind(at)
+                .push_bind(&start.site)
+                .push_bind(&start.command)
+                .push_bind(&start.operator)
+                .push_bind(&start.host)
+                .push_bind(procedures);
+        },
+        "",
+    );
 }
 
-async fn finished(
-    connection: &mut SqliteConnection,
-    run: &str,
-    at: DateTime<Utc>,
-    outcome: Outcome,
-    exit: Exit,
-) -> Result<(), Problem> {
-    sqlx::query("UPDATE runs SET outcome = ?, exit = ?, finished = ? WHERE id = ?")
-        .bind(outcome.word())
-        .bind(exit.code())
-        .bind(stamp(at))
-        .bind(run)
-        .execute(connection)
-        .await?;
-    Ok(())
+fn finished(script: &mut Script, run: &str, at: DateTime<Utc>, outcome: Outcome, exit: Exit) {
+    let update = script.statement("UPDATE runs SET outcome = ");
+    update.push_bind(outcome.word()).push(", exit = ").push_bind(exit.code());
+    update.push(", finished = ").push_bind(stamp(at)).push(" WHERE id = ").push_bind(run);
 }
 
-/// A finished step, with the stored form of the time.
-type Finished<'e> = (String, &'e StepResult);
+struct Finished<'e> {
+    run: &'e str,
+    /// The stored form of the time.
+    at: String,
+    result: &'e StepResult,
+}
 
-async fn readings(connection: &mut SqliteConnection, run: &str, results: &[Finished<'_>]) -> Result<(), Problem> {
+fn readings(script: &mut Script, results: &[Finished<'_>]) {
     let mut rows = Vec::new();
-    for (at, result) in results {
-        for subject in &result.subjects {
+    for finished in results {
+        for subject in &finished.result.subjects {
             for (fact, value) in &subject.facts {
-                rows.extend(value.history_number().map(|number| (at, result, subject, fact, number)));
+                rows.extend(value.history_number().map(|number| (finished, subject, fact, number)));
             }
         }
     }
-    for rows in rows.chunks(AT_ONCE) {
-        QueryBuilder::new("INSERT OR IGNORE INTO readings ")
-            .push_values(rows, |mut row, (at, result, subject, fact, number)| {
-                row.push_bind(result.procedure.as_str())
-                    .push_bind(result.step.as_str())
-                    .push_bind(fact)
-                    .push_bind(&subject.name)
-                    .push_bind(at)
-                    .push_bind(run)
-                    .push_bind(number.amount())
-                    .push_bind(number.dimension().base_unit())
-                    .push_bind(subject.outcome.word());
-            })
-            .build()
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    script.values(
+        "INSERT OR IGNORE INTO readings ",
+        &rows,
+        |mut row, (Finished { run, at, result }, subject, fact, number)| {
+            row.push_bind(result.procedure.as_str())
+                .push_bind(result.step.as_str())
+                .push_bind(fact)
+                .push_bind(&subject.name)
+                .push_bind(at)
+                .push_bind(*run)
+                .push_bind(number.amount())
+                .push_bind(number.dimension().base_unit())
+                .push_bind(subject.outcome.word());
+        },
+        "",
+    );
 }
 
 /// A skipped step was not looked at: it neither ends a streak nor begins one.
-async fn streaks(connection: &mut SqliteConnection, results: &[Finished<'_>]) -> Result<(), Problem> {
-    let rows: Vec<_> = results.iter().filter(|(_, result)| result.outcome != Outcome::Skipped).collect();
-    for rows in rows.chunks(AT_ONCE) {
-        QueryBuilder::new("INSERT INTO streaks (procedure, step, outcome, began) ")
-            .push_values(rows, |mut row, (at, result)| {
-                row.push_bind(result.procedure.as_str())
-                    .push_bind(result.step.as_str())
-                    .push_bind(result.outcome.word())
-                    .push_bind(at);
-            })
-            .push(
-                " ON CONFLICT DO UPDATE SET outcome = excluded.outcome, began = excluded.began
-                  WHERE outcome <> excluded.outcome",
-            )
-            .build()
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+fn streaks(script: &mut Script, results: &[Finished<'_>]) {
+    let rows: Vec<_> = results.iter().filter(|finished| finished.result.outcome != Outcome::Skipped).collect();
+    script.values(
+        "INSERT INTO streaks (procedure, step, outcome, began) ",
+        &rows,
+        |mut row, Finished { at, result, .. }| {
+            row.push_bind(result.procedure.as_str())
+                .push_bind(result.step.as_str())
+                .push_bind(result.outcome.word())
+                .push_bind(at);
+        },
+        " ON CONFLICT DO UPDATE SET outcome = excluded.outcome, began = excluded.began
+          WHERE outcome <> excluded.outcome",
+    );
 }
 
 pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    sqlx::raw_sql("DELETE FROM readings; DELETE FROM streaks; DELETE FROM runs").execute(&mut *transaction).await?;
+    let clear =
+        "DELETE FROM readings; DELETE FROM streaks; DELETE FROM runs; DELETE FROM drawn; INSERT INTO drawn VALUES (0)";
+    sqlx::raw_sql(clear).execute(&mut *transaction).await?;
     let mut row = 0_i64;
     while let Some((next, run, event)) = after(&mut transaction, row).await? {
-        apply(&mut transaction, &run, slice::from_ref(&event)).await?;
+        let mut script = Script::default();
+        list(&mut script, &run, &event);
+        script.run(&mut transaction).await?;
         row = next;
     }
+    catch_up(&mut transaction, row).await?;
     Ok(transaction.commit().await?)
 }
 

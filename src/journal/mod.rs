@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 mod append;
 mod chain;
@@ -16,6 +16,7 @@ mod error;
 mod history;
 mod open;
 mod runs;
+mod script;
 mod verify;
 
 pub use error::{Break, JournalError, Problem};
@@ -25,9 +26,6 @@ pub use verify::Verified;
 
 /// How long a statement waits while another program writes.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Rows in one statement: SQLite takes 32,766 parameters.
-const AT_ONCE: usize = 500;
 
 /// What a journal is opened for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +39,14 @@ pub enum Access {
 #[derive(Clone, Debug)]
 pub struct Journal {
     path: PathBuf,
-    connection: Arc<Mutex<SqliteConnection>>,
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Debug)]
+struct Book {
+    connection: SqliteConnection,
+    /// Where this program left the chain, if nothing went wrong.
+    end: Option<append::End>,
 }
 
 impl Journal {
@@ -49,7 +54,7 @@ impl Journal {
         let error = |problem| JournalError { path: path.to_owned(), problem };
         let absolute = std::path::absolute(path).map_err(|io| error(Problem::io(path, io)))?;
         let connection = open::open(&absolute, access).await.map_err(error)?;
-        Ok(Self { path: absolute, connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { path: absolute, book: Arc::new(Mutex::new(Book { connection, end: None })) })
     }
 
     #[must_use]
@@ -60,13 +65,13 @@ impl Journal {
     /// Ends the connection, if this is the last handle, and moves what was recorded into the main file. Without it
     /// nothing is lost: the next program that opens the journal does the same.
     pub async fn close(self) -> Result<(), JournalError> {
-        let Some(connection) = Arc::into_inner(self.connection) else { return Ok(()) };
-        let closed = connection.into_inner().close().await;
+        let Some(book) = Arc::into_inner(self.book) else { return Ok(()) };
+        let closed = book.into_inner().connection.close().await;
         closed.map_err(|error| JournalError { path: self.path, problem: error.into() })
     }
 
-    async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
-        self.connection.lock().await
+    async fn connection(&self) -> MappedMutexGuard<'_, SqliteConnection> {
+        MutexGuard::map(self.book.lock().await, |book| &mut book.connection)
     }
 
     fn error(&self, problem: impl Into<Problem>) -> JournalError {

@@ -13,7 +13,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 use super::{Access, PATIENCE, Problem};
 
 /// Migration N brings the file from format N-1 to N; `PRAGMA user_version` is the format. Never edited once released.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_journal.sql")];
+pub const MIGRATIONS: [&str; 2] =
+    [include_str!("../../migrations/0001_journal.sql"), include_str!("../../migrations/0002_drawn.sql")];
 
 const KNOWN: usize = MIGRATIONS.len();
 
@@ -74,10 +75,9 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Pro
 }
 
 async fn format(connection: &mut SqliteConnection) -> Result<(i64, usize), Problem> {
-    let row = sqlx::query("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version")
-        .fetch_one(connection)
-        .await?;
-    Ok((row.try_get(0)?, usize::try_from(row.try_get::<i64, _>(1)?).unwrap_or(usize::MAX)))
+    let rows = sqlx::raw_sql("PRAGMA application_id; PRAGMA user_version").fetch_all(connection).await?;
+    let number = |row: usize| rows.get(row).map_or(Ok(0), |row| row.try_get::<i64, _>(0));
+    Ok((number(0)?, usize::try_from(number(1)?).unwrap_or(usize::MAX)))
 }
 
 /// Brings the file to the newest format, in one transaction; two programs may try at the same time.

@@ -1,10 +1,9 @@
 //! Proof that the record is what was recorded.
 
-use std::slice;
-
 use futures_util::TryStreamExt;
 use sqlx::{Connection, Row, SqliteConnection};
 
+use super::script::Script;
 use super::{Break, Journal, JournalError, Problem, chain, draw, open};
 use crate::model::event::EventKind;
 use crate::model::id::RunId;
@@ -45,6 +44,7 @@ async fn verify(connection: &mut SqliteConnection) -> Result<Verified, Problem> 
     open::migrate(&mut redrawn).await?;
     let mut drawing = redrawn.begin().await?;
 
+    let drawn = draw::drawn(&mut snapshot).await?;
     let mut walk = Walk { row: 0, head: chain::GENESIS.to_owned(), runs: indexmap::IndexMap::new() };
     let mut rows = sqlx::query("SELECT id, run, seq, event, hash FROM events ORDER BY id").fetch(&mut *snapshot);
     while let Some(row) = rows.try_next().await? {
@@ -54,7 +54,12 @@ async fn verify(connection: &mut SqliteConnection) -> Result<Verified, Problem> 
         if let Some((_, ended)) = walk.runs.get_mut(run) {
             *ended = matches!(event.kind, EventKind::RunFinished { .. });
         }
-        draw::apply(&mut drawing, run, slice::from_ref(&event)).await?;
+        let mut script = Script::default();
+        draw::list(&mut script, run, &event);
+        if id <= drawn {
+            draw::history(&mut script, [(run, &event)].into_iter());
+        }
+        script.run(&mut drawing).await?;
     }
     drop(rows);
 
@@ -65,6 +70,9 @@ async fn verify(connection: &mut SqliteConnection) -> Result<Verified, Problem> 
         .unwrap_or_default();
     if highest > walk.row {
         return Err(Break::Missing { row: walk.row + 1 }.into());
+    }
+    if drawn > walk.row {
+        return Err(Break::Drawn { table: "drawn" }.into());
     }
     if let Some(table) = draw::difference(&mut snapshot, &mut drawing).await? {
         return Err(Break::Drawn { table }.into());

@@ -254,7 +254,7 @@ impl Mounted {
         }
         let mounted = self.path == *point;
         if !mounted {
-            subject.note(format!("not a mount point itself: on {}, {kind} of {source}", point.display()));
+            subject.note(format!("not a mount point itself; it lies on {}, {kind} of {source}", point.display()));
         }
         subject.set("read_only", Value::Bool(self.mount.read_only));
         subject.set("mounted", Value::Bool(mounted));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::fact::{FactSpec, Observation};
@@ -89,6 +90,12 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
 }
 
+/// Threads that do short work one after the other.
+static BUSY: Semaphore = Semaphore::const_new(2);
+
+/// How long blocking work waits for one of them.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 /// A database that the site file names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Database {
@@ -156,7 +163,9 @@ impl Context {
         }
     }
 
-    /// Runs blocking work on a thread of its own.
+    /// Runs blocking work on another thread. Most of it is done in less time than it takes to make a thread, so a few
+    /// threads do one piece after the other; what has waited for [`PATIENCE`] gets a thread of its own, so that work
+    /// that hangs holds up nothing else.
     ///
     /// # Errors
     /// Those of the work; a panic in it goes on in the caller.
@@ -164,7 +173,10 @@ impl Context {
         &self,
         work: impl FnOnce() -> Result<T, ProbeError> + Send + 'static,
     ) -> Result<T, ProbeError> {
-        match tokio::task::spawn_blocking(work).await {
+        let turn = tokio::time::timeout(PATIENCE, BUSY.acquire()).await;
+        let done = tokio::task::spawn_blocking(work).await;
+        drop(turn);
+        match done {
             Ok(result) => result,
             Err(join) if join.is_panic() => std::panic::resume_unwind(join.into_panic()),
             Err(_) => Err(ProbeError::new("cancelled", "the program is ending")),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ProbeError;
 use crate::model::secret::{Secret, SecretRef};
+use crate::model::unit::Quantity;
 
 /// # Errors
 /// The variable, file or command is not there, is empty or takes longer than `limit`.
@@ -20,7 +21,8 @@ pub async fn resolve(secret: &SecretRef, limit: Duration) -> Result<Secret, Prob
     };
     let first = text.lines().next().unwrap_or_default();
     if first.is_empty() {
-        return Err(ProbeError::new("secret", format!("the secret from {secret} is empty")));
+        return Err(ProbeError::new("secret", format!("the secret from {secret} is empty"))
+            .help("only its first line counts; write the secret there"));
     }
     Ok(Secret::new(first.to_owned()))
 }
@@ -35,12 +37,14 @@ async fn output_of(run: &[String], limit: Duration) -> Result<String, ProbeError
         .stderr(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();
+    let within = Quantity::duration(limit).rounded();
     let output = tokio::time::timeout(limit, child)
         .await
-        .map_err(|_| ProbeError::new("secret", format!("the secret's command {program} took longer than {limit:?}")))?
+        .map_err(|_| ProbeError::new("secret", format!("the secret's command {program} took longer than {within}")))?
         .map_err(|error| ProbeError::io(format!("the secret's command {program}"), &error))?;
     if !output.status.success() {
-        return Err(ProbeError::new("secret", format!("the secret's command {program} ended with {}", output.status)));
+        return Err(ProbeError::new("secret", format!("the secret's command {program} ended with {}", output.status))
+            .help("try it by hand as the user who runs opsctl"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -88,6 +88,9 @@ pub(crate) struct Question<'a> {
     pub(crate) limits: Limits,
 }
 
+/// How long ending a statement that was given up may take: a new connection, perhaps with TLS.
+const END_LIMIT: Duration = Duration::from_millis(1500);
+
 /// When to give up: the server first, so that it can say so and nothing is left running; then we.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
@@ -151,7 +154,7 @@ impl Sql {
     }
 
     /// Ends the statement that was given up, by a second connection: a server notices late that a client is gone.
-    async fn end(site: &Site, session: i64, limit: Duration) {
+    async fn end(site: &Site, session: i64) {
         let kill = async {
             match &site.server {
                 Server::MySql(options) => mysql::kill(options, session).await,
@@ -160,7 +163,7 @@ impl Sql {
             }
         };
         // The server's own limit ends the statement when this cannot.
-        tokio::time::timeout(limit, kill).await.ok();
+        tokio::time::timeout(END_LIMIT, kill).await.ok();
     }
 
     async fn look(&self, cx: &Context) -> Result<Observation, ProbeError> {
@@ -180,7 +183,7 @@ impl Sql {
             }
         };
         if let (Err(_), Some(session)) = (&outcome, answer.running.take()) {
-            Self::end(&site, session, limits.client - limits.server).await;
+            Self::end(&site, session).await;
         }
         match outcome {
             Ok(()) => Ok(self.observation(&answer, cx)),

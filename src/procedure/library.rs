@@ -162,7 +162,10 @@ impl Library {
         site: &Site,
     ) -> Result<Vec<Procedure>, Diagnostics> {
         let ids: Vec<&ProcedureId> = ids.into_iter().collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(ids.len() / ALONE + 1);
+        let threads = match ids.len() / ALONE + 1 {
+            1 => 1,
+            worth => std::thread::available_parallelism().map_or(1, usize::from).min(worth),
+        };
         let next = AtomicUsize::new(0);
         let work = || {
             let take = || {

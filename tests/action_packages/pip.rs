@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::texts;
 use crate::support::act::Act;
+use crate::support::again::again_under;
 
 /// A virtual environment that knows only the wheels of its own folder.
 struct Venv {
@@ -66,54 +67,65 @@ impl Venv {
     }
 }
 
+/// Runs `body` in a process that has no settings of pip in its environment: they would win over those of the test.
+fn alone<F: FnOnce()>(body: F) {
+    let settings = ["PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_CONFIG_FILE"];
+    let without = settings.iter().flat_map(|name| ["-u", name]);
+    again_under(&["env"].into_iter().chain(without).collect::<Vec<_>>(), body);
+}
+
 #[test]
 fn pip_installs_what_the_plan_resolved_and_nothing_newer() {
-    let venv = Venv::new();
-    venv.wheel("shop", "1.0", "shop_money>=1.0");
-    venv.wheel("shop", "2.0", "shop_money>=1.1");
-    venv.wheel("shop_money", "1.0", "");
-    venv.pip(&["install", "shop==1.0"]);
-    venv.wheel("shop_money", "1.1", "");
-    let act = venv.act(&["Shop==2.0"]);
-    let plan = act.plan().expect("a plan");
-    let python = format!("{}/bin/python", venv.path());
-    assert_eq!(
-        plan.does,
-        [format!(
-            "LC_ALL=C.UTF-8 {python} -m pip --no-input --disable-pip-version-check install --quiet --no-deps shop==2.0 \
+    alone(|| {
+        let venv = Venv::new();
+        venv.wheel("shop", "1.0", "shop_money>=1.0");
+        venv.wheel("shop", "2.0", "shop_money>=1.1");
+        venv.wheel("shop_money", "1.0", "");
+        venv.pip(&["install", "shop==1.0"]);
+        venv.wheel("shop_money", "1.1", "");
+        let act = venv.act(&["Shop==2.0"]);
+        let plan = act.plan().expect("a plan");
+        let python = format!("{}/bin/python", venv.path());
+        assert_eq!(
+            plan.does,
+            [format!(
+                "LC_ALL=C.UTF-8 {python} -m pip --no-input --disable-pip-version-check install --quiet --no-deps shop==2.0 \
              shop_money==1.1"
-        )]
-    );
-    assert_eq!(plan.notes, ["changes shop 1.0 -> 2.0, shop_money 1.0 -> 1.1"]);
-    venv.wheel("shop_money", "9.0", "");
-    let done = act.perform(&plan).expect("an upgrade").subjects.remove(0);
-    assert_eq!(
-        (texts(&done, "before"), texts(&done, "after")),
-        (vec!["shop==1.0".to_owned(), "shop_money==1.0".to_owned()], vec!["Shop==2.0".to_owned()])
-    );
-    assert_eq!(done.facts["consistent"], Value::Bool(true));
-    assert!(act.plan().expect("a plan").settled);
-    let before = texts(&done, "before");
-    let undone = venv.act(&before.iter().map(String::as_str).collect::<Vec<_>>()).subject();
-    assert_eq!(texts(&undone, "after"), ["shop==1.0", "shop_money==1.0"]);
+            )]
+        );
+        assert_eq!(plan.notes, ["changes shop 1.0 -> 2.0, shop_money 1.0 -> 1.1"]);
+        venv.wheel("shop_money", "9.0", "");
+        let done = act.perform(&plan).expect("an upgrade").subjects.remove(0);
+        assert_eq!(
+            (texts(&done, "before"), texts(&done, "after")),
+            (vec!["shop==1.0".to_owned(), "shop_money==1.0".to_owned()], vec!["Shop==2.0".to_owned()])
+        );
+        assert_eq!(done.facts["consistent"], Value::Bool(true));
+        assert!(act.plan().expect("a plan").settled);
+        let before = texts(&done, "before");
+        let undone = venv.act(&before.iter().map(String::as_str).collect::<Vec<_>>()).subject();
+        assert_eq!(texts(&undone, "after"), ["shop==1.0", "shop_money==1.0"]);
+    });
 }
 
 #[test]
 fn what_pip_cannot_install_or_what_has_changed_is_left_alone() {
-    let venv = Venv::new();
-    venv.wheel("shop", "1.0", "");
-    venv.wheel("shop", "2.0", "");
-    venv.wheel("broken", "1.0", "nowhere>=1");
-    let error = venv.act(&["shop==3.0"]).plan().expect_err("no such version");
-    assert_eq!((error.code, error.changed), ("refused", Changed::Nothing));
-    assert!(error.message.starts_with("pip cannot install shop 3.0: Could not find a version"), "{error}");
-    let error = venv.act(&["broken==1.0"]).plan().expect_err("what it requires is nowhere");
-    assert!(error.message.contains("nowhere>=1"), "{error}");
-    let act = venv.act(&["shop==2.0"]);
-    let plan = act.plan().expect("a plan");
-    venv.pip(&["install", "shop==1.0"]);
-    let error = act.perform(&plan).expect_err("it was planned as a new package");
-    assert_eq!((error.code, error.changed), ("changed", Changed::Nothing));
+    alone(|| {
+        let venv = Venv::new();
+        venv.wheel("shop", "1.0", "");
+        venv.wheel("shop", "2.0", "");
+        venv.wheel("broken", "1.0", "nowhere>=1");
+        let error = venv.act(&["shop==3.0"]).plan().expect_err("no such version");
+        assert_eq!((error.code, error.changed), ("refused", Changed::Nothing));
+        assert!(error.message.starts_with("pip cannot install shop 3.0: Could not find a version"), "{error}");
+        let error = venv.act(&["broken==1.0"]).plan().expect_err("what it requires is nowhere");
+        assert!(error.message.contains("nowhere>=1"), "{error}");
+        let act = venv.act(&["shop==2.0"]);
+        let plan = act.plan().expect("a plan");
+        venv.pip(&["install", "shop==1.0"]);
+        let error = act.perform(&plan).expect_err("it was planned as a new package");
+        assert_eq!((error.code, error.changed), ("changed", Changed::Nothing));
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use chrono::Utc;
 use opsctl::journal::{Access, Filter, Journal, Problem};
 use opsctl::model::outcome::Outcome;
 
-use super::{Book, block_on, minute, new_run, run_of};
+use super::{Book, block_on, minute, new_run, procedure, run_of, step};
 use crate::support::server::{program, wait_until};
 
 const RECORDER: &str = "OPSCTL_TEST_RECORDER";
@@ -90,6 +90,55 @@ fn a_killed_process_leaves_a_journal_that_shows_what_it_had_recorded() {
         }
         assert_eq!(finished_runs(&book.path()) + verified.unfinished.len(), verified.runs);
     }
+}
+
+#[test]
+fn what_a_killed_run_saw_is_history_when_the_next_run_begins() {
+    let book = Book::new();
+    let (killed, next) = (new_run(), new_run());
+    book.append(killed, &run_of(killed, "daily/check", minute(1), Outcome::Failed, 77)[..4]);
+    let history = |journal: &Journal| {
+        let (procedure, step, facts) = (procedure("daily/check"), step("disks"), ["free".to_owned()]);
+        let since = block_on(journal.since(&procedure, &step, Outcome::Failed)).expect("an answer");
+        let readings = block_on(journal.readings(&procedure, &step, &facts, 1)).expect("readings");
+        (since, readings.values().flatten().map(|reading| reading.at).max())
+    };
+    assert_eq!(book.verify().expect("whole").unfinished, [killed]);
+
+    let journal = book.open();
+    block_on(journal.append(next, &run_of(next, "daily/check", minute(2), Outcome::Failed, 78)[..1])).expect("begun");
+    assert_eq!(history(&journal), (Some(minute(1)), Some(minute(1))));
+    block_on(journal.append(next, &run_of(next, "daily/check", minute(2), Outcome::Failed, 78)[1..])).expect("ended");
+    assert_eq!(history(&journal), (Some(minute(1)), Some(minute(2))));
+    assert_eq!(book.verify().expect("whole").unfinished, [killed]);
+}
+
+#[test]
+fn a_run_that_another_one_came_between_keeps_its_place_in_the_chain() {
+    let book = Book::new();
+    let (first, second) = (book.open(), book.open());
+    let (one, other) = (new_run(), new_run());
+    let events = [one, other].map(|run| run_of(run, "daily/check", minute(0), Outcome::Passed, 1));
+    for (mine, theirs) in events[0].iter().zip(&events[1]) {
+        block_on(first.append(one, std::slice::from_ref(mine))).expect("recorded");
+        block_on(second.append(other, std::slice::from_ref(theirs))).expect("recorded");
+    }
+    assert_eq!(block_on(first.replay(one)).expect("events"), events[0]);
+    assert_eq!(block_on(first.replay(other)).expect("events"), events[1]);
+    assert_eq!(book.verify().expect("whole").events, 12);
+}
+
+#[test]
+fn an_event_that_is_recorded_already_is_refused_and_the_next_one_is_not() {
+    let book = Book::new();
+    let run = new_run();
+    let events = run_of(run, "daily/check", minute(0), Outcome::Passed, 1);
+    let journal = book.open();
+    block_on(journal.append(run, &events[..2])).expect("recorded");
+    block_on(journal.append(run, &events[1..3])).expect_err("the second one again");
+    block_on(journal.append(run, &events[2..])).expect("recorded");
+    assert_eq!(block_on(journal.replay(run)).expect("events"), events);
+    assert_eq!(book.verify().expect("whole").events, 6);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn rotated_files_are_counted_in_as_far_as_the_window_goes() {
     let seen = logs.look("app.log", json!({"since": "24h", "match": "error"})).run().unwrap();
     let subject = &seen.subjects[0];
     assert_eq!(matches(subject), 4);
-    assert_eq!(subject.notes, ["with the rotated app.log-20261120, app.log.2.gz, app.log.1"]);
+    assert_eq!(subject.notes, ["read together with the rotated app.log-20261120, app.log.2.gz, app.log.1"]);
     let order: Vec<&str> = evidence(&seen).iter().map(|line| &line[line.len() - 1..]).collect();
     assert_eq!(order, ["4", "3", "2", "1"], "oldest first");
     assert_eq!(matches(&logs.subject("app.log", json!({"since": "24h", "match": "error", "rotated": false}))), 1);

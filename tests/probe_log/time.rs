@@ -212,5 +212,5 @@ fn a_timestamp_in_the_future_is_noted() {
     let subject = logs.subject("app.log", json!({"since": "1h", "match": "error"}));
     assert_eq!(matches(&subject), 1);
     assert_eq!(subject.facts["newest_age"], Value::duration(Duration::ZERO));
-    assert_eq!(subject.notes, ["its newest timestamp is 2 h in the future"]);
+    assert_eq!(subject.notes, ["its newest timestamp is 2 h in the future: a wrong clock or time zone"]);
 }

@@ -138,6 +138,33 @@ impl Case {
         String::from_utf8(written).expect("UTF-8 on the terminal")
     }
 
+    /// At a terminal: whenever the next of `turns` shows what it waits for, types what belongs to it; nothing for an empty
+    /// text, Enter alone for a space.
+    pub fn talk(&self, line: &str, turns: &[(&str, &str)]) -> Ran {
+        let mut script = self.on_a_terminal(line);
+        let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script is there");
+        let (mut keyboard, mut screen) = (script.stdin.take().expect("a pipe"), script.stdout.take().expect("a pipe"));
+        let (mut written, mut piece, mut seen) = (Vec::new(), [0; 4096], 0);
+        let mut turns = turns.iter().peekable();
+        while let Ok(length @ 1..) = screen.read(&mut piece) {
+            written.extend_from_slice(&piece[..length]);
+            while let Some((shown, typed)) = turns.peek()
+                && let Some(at) = memchr::memmem::find(&written[seen..], shown.as_bytes())
+            {
+                seen += at + shown.len();
+                if !typed.is_empty() {
+                    keyboard.write_all(format!("{typed}\r").as_bytes()).expect("a keyboard");
+                }
+                turns.next();
+            }
+        }
+        let status = script.wait().expect("script ends");
+        let output = Output { status, stdout: written, stderr: Vec::new() };
+        let ran = Ran::of(output, self.folder.path());
+        assert!(turns.peek().is_none(), "never came: {:?}\n{}", turns.peek(), ran.stdout);
+        ran
+    }
+
     fn on_a_terminal(&self, line: &str) -> Command {
         let shell = format!("stty cols 80 rows 24; exec {EXE} {line}");
         let mut command = self.command([] as [&str; 0]);

@@ -151,7 +151,8 @@ pub fn alone() -> MutexGuard<'static, ()> {
 }
 
 pub fn sqlite(file: &str, sql: &str) -> Vec<String> {
-    let output = Command::new(program("sqlite3")).args(["-batch", "-bail", file, sql]).output().expect("sqlite3 starts");
+    let output =
+        Command::new(program("sqlite3")).args(["-batch", "-bail", file, sql]).output().expect("sqlite3 starts");
     assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }

@@ -83,7 +83,9 @@ impl Job {
         };
         if !fits {
             return Err(ProbeError::new("refused", format!("{} cannot be written as {}", target.shown(), self.id()))
-                .help("end the name in `.sql` for MySQL and PostgreSQL, in `.dump` for PostgreSQL, in `.db` for SQLite"));
+                .help(
+                    "end the name in `.sql` for MySQL and PostgreSQL, in `.dump` for PostgreSQL, in `.db` for SQLite",
+                ));
         }
         let mut connection = target.connect(bound).await?;
         let size = space::size(target, &mut connection).await?;
@@ -144,7 +146,9 @@ impl Job {
             Source::Folder(source) => {
                 let name = source.file_name().map_or(".".into(), std::ffi::OsStr::to_string_lossy);
                 let tar = Tool::find(&["tar"])?.arguments(["--create", "--file=-", "--one-file-system", "--sparse"]);
-                return Ok(Some(tar.argument(format!("--directory={}", folder_of(source).display())).arguments(["--", &name])));
+                return Ok(Some(
+                    tar.argument(format!("--directory={}", folder_of(source).display())).arguments(["--", &name]),
+                ));
             }
         };
         Ok(Some(match target.dialect() {
@@ -244,8 +248,10 @@ impl Job {
             let message = format!("the backup of {} is not whole: {}", self.path.display(), seen.notes.join("; "));
             return Err(ProbeError::new("not_verified", message).help("it was removed; make it again"));
         }
-        let tables = seen.facts.get("table_count").and_then(Value::history_number);
-        Ok(tables.map(|tables| tables.amount() as u64))
+        Ok(match seen.facts.get("table_count") {
+            Some(Value::Integer(tables)) => u64::try_from(*tables).ok(),
+            _ => None,
+        })
     }
 }
 
@@ -270,7 +276,8 @@ async fn pump(
             }
         }
     });
-    let copying = async { copying.await.unwrap_or_else(|_| Err(ProbeError::new("cancelled", "the program is ending"))) };
+    let copying =
+        async { copying.await.unwrap_or_else(|_| Err(ProbeError::new("cancelled", "the program is ending"))) };
     within(bound, "writing the backup", copying).await
 }
 

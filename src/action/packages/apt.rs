@@ -3,16 +3,26 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::simulation::{Change, Simulation};
-use super::tool::{Pinned, Tool, complaint, list};
+use super::tool::{Pinned, Tool, complaint, last_lines, list};
 use crate::action::run::{self, Done};
 use crate::action::{ActionError, Changed, Context};
 use crate::model::action::Plan;
 use crate::model::fact::{Evidence, Observation, Subject};
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
+
+/// What the plan is made for.
+#[derive(PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Planned {
+    /// How long another package manager is waited for, in seconds.
+    lock_wait: u64,
+    #[serde(flatten)]
+    simulation: Simulation,
+}
 
 pub struct Apt {
     pub wanted: Vec<Pinned>,
@@ -53,13 +63,14 @@ impl Apt {
         if self.wanted.iter().all(|one| installed.contains(one)) {
             return Ok(Plan::settled(format!("installed already: {}", names(&self.wanted))));
         }
-        let tool = self.tool(&installed, limit, cx).await?;
+        let lock_wait = LOCK.min(cx.look.limit / 2).as_secs();
+        let tool = self.tool(&installed, lock_wait, limit, cx).await?;
         let simulation = self.simulate(&tool, &installed, limit, cx).await?;
         let mut plan = Plan::new(vec![tool.shown()]);
         for note in self.notes(&simulation) {
             plan = plan.note(note);
         }
-        Ok(plan.data(serde_json::to_value(&simulation).unwrap_or_default()))
+        Ok(plan.data(serde_json::to_value(Planned { lock_wait, simulation }).unwrap_or_default()))
     }
 
     pub async fn perform(&self, plan: &Plan, cx: &Context) -> Result<Observation, ActionError> {
@@ -70,10 +81,11 @@ impl Apt {
             return Ok(Observation::from(self.subject(&Simulation::default(), &now, begun)));
         }
         let before = installed(named(), limit, cx).await?;
-        let tool = self.tool(&before, limit, cx).await?;
+        let planned: Option<Planned> = serde_json::from_value(plan.data.clone()).ok();
+        let lock_wait = planned.as_ref().map_or(0, |planned| planned.lock_wait);
+        let tool = self.tool(&before, lock_wait, limit, cx).await?;
         let simulation = self.simulate(&tool, &before, limit, cx).await?;
-        let planned: Option<Simulation> = serde_json::from_value(plan.data.clone()).ok();
-        if planned.as_ref() != Some(&simulation) || plan.does != [tool.shown()] {
+        if planned.is_none_or(|planned| planned.simulation != simulation) || plan.does != [tool.shown()] {
             let message =
                 format!("what apt-get would do for {} has changed since this was planned", names(&self.wanted));
             return Err(ActionError::before("changed", message).help("plan it again, and have the new plan agreed to"));
@@ -120,14 +132,19 @@ impl Apt {
     }
 
     /// The command that does it.
-    async fn tool(&self, installed: &[Pinned], limit: Instant, cx: &Context) -> Result<Tool, ActionError> {
-        let wait = LOCK.min(cx.look.limit / 2).as_secs();
+    async fn tool(
+        &self,
+        installed: &[Pinned],
+        lock_wait: u64,
+        limit: Instant,
+        cx: &Context,
+    ) -> Result<Tool, ActionError> {
         let mut tool = Tool::new(["apt-get", "--yes", "--quiet"]).with(&[
             "-o",
             // With a terminal of its own, dpkg would leave the process group and go on when this is ended.
             "Dpkg::Use-Pty=0",
             "-o",
-            &format!("DPkg::Lock::Timeout={wait}"),
+            &format!("DPkg::Lock::Timeout={lock_wait}"),
             "-o",
             "Dpkg::Options::=--force-confdef",
             "-o",
@@ -264,19 +281,19 @@ fn native() -> &'static str {
 
 /// Why it did not succeed, and whether anything was changed.
 async fn failed(done: &Done, simulation: &Simulation, limit: Instant, cx: &Context) -> ActionError {
-    let said = complaint(done, &["E: ", "dpkg: error "]);
+    // Of a failed script, apt-get knows only that there was one; what dpkg said stands before that.
+    let said = Some(complaint(done, &["E: "])).filter(|said| !said.contains("Sub-process"));
+    let said = said.unwrap_or_else(|| last_lines(done));
     let message = format!("apt-get failed: {said}");
-    if said.contains("Could not get lock") || said.contains("Unable to acquire the dpkg frontend lock") {
-        let denied = said.contains("Permission denied") || said.contains("are you root");
-        return if denied {
-            ActionError::before("permission", message).help("run opsctl as root")
-        } else {
-            ActionError::before("locked", message)
-                .help("wait for the other package manager, or find out why it does not end")
-        };
-    }
-    if said.contains("are you root") {
+    if said.contains("are you root") || said.contains("Permission denied") {
         return ActionError::before("permission", message).help("run opsctl as root");
+    }
+    if said.contains("Could not get lock") || said.contains("Unable to acquire the dpkg frontend lock") {
+        let stdout = done.stdout.text();
+        let held = stdout.lines().find_map(|line| line.split_once("It is held by ")).map(|(_, holder)| holder);
+        let holder = held.map_or("another program", |holder| holder.trim_end_matches('.'));
+        return ActionError::before("locked", format!("apt-get did not get the lock of dpkg, which {holder} holds"))
+            .help("wait for the other package manager, or find out why it does not end");
     }
     let affected: Vec<&str> = simulation
         .changes

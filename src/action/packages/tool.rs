@@ -76,3 +76,10 @@ pub fn complaint(done: &Done, marks: &[&str]) -> String {
         .collect();
     if complaints.is_empty() { done.last_words() } else { complaints.join(" / ") }
 }
+
+/// The last lines of what it printed as errors.
+pub fn last_lines(done: &Done) -> String {
+    let stderr = done.stderr.text();
+    let lines: Vec<String> = stderr.lines().map(|line| shortened(line, 200)).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(8)..].join(" / ")
+}

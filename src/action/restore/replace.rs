@@ -14,11 +14,11 @@ use super::super::backup::make::{Job, Source};
 use super::super::{ActionError, Changed, Context};
 use crate::probe::ProbeError;
 use crate::probe::backup::decode::{Bound, Compression};
-use crate::probe::database::connection::{Connection, Session, literal, quoted};
+use crate::probe::database::connection::{Connection, Session, quoted};
 use crate::probe::database::dump::Dump;
 use crate::probe::database::policy::Into;
 use crate::probe::database::tool::Tool;
-use crate::probe::database::{Target, load, scratch};
+use crate::probe::database::{Target, load, scratch, space};
 use crate::probe::sql::statement::Dialect;
 
 /// For tidying up when the time is over or nobody waits any more.
@@ -75,12 +75,7 @@ pub async fn statements(target: &Target, connection: &mut Connection) -> Result<
     match &connection.session {
         Session::MySql(_) => {
             let name = quoted(&connection.session, &target.database);
-            let like = format!(
-                "SELECT CONCAT('CHARACTER SET ', default_character_set_name, ' COLLATE ', default_collation_name) \
-                 FROM information_schema.schemata WHERE schema_name = {}",
-                literal(&target.database)
-            );
-            let like = connection.text(&like).await?.unwrap_or_default();
+            let like = space::character_set(target, connection).await?;
             Ok(vec![format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name} {like}")])
         }
         Session::Postgres(_) => schemas(connection).await,

@@ -7,6 +7,7 @@ use self::job::{bounded, midway};
 use super::Wanted;
 use super::bus::Manager;
 use super::unit::Unit;
+use crate::action::near::near;
 use crate::action::run;
 use crate::action::{ActionError, Context};
 use crate::model::action::Plan;
@@ -92,7 +93,9 @@ async fn existing(manager: &Manager, name: &str) -> Result<Unit, ActionError> {
         "loaded" | "masked" => Ok(unit),
         "not-found" => {
             let names = manager.names().await.unwrap_or_default();
-            let near = near(name, names.iter().map(String::as_str));
+            let (stem, suffix) = name.rsplit_once('.').unwrap_or((name, "service"));
+            let stems = names.iter().filter_map(|other| other.strip_suffix(suffix)?.strip_suffix('.'));
+            let near: Vec<String> = near(stem, stems).iter().map(|stem| format!("{stem}.{suffix}")).collect();
             let help = if near.is_empty() {
                 "`systemctl list-unit-files` lists what there is".to_owned()
             } else {
@@ -105,34 +108,5 @@ async fn existing(manager: &Manager, name: &str) -> Result<Unit, ActionError> {
             Err(ActionError::before("bad_unit", message)
                 .help(format!("correct it; `systemd-analyze verify {name}` checks it")))
         }
-    }
-}
-
-/// The names that are most like `name`.
-fn near<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
-    let stem = |name: &'n str| name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let wanted = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let likeness = |other: &'n str| {
-        let other = stem(other);
-        let part = wanted.len() >= 3 && (other.contains(wanted) || (other.len() >= 3 && wanted.contains(other)));
-        strsim::jaro_winkler(wanted, other).max(if part { 0.9 } else { 0.0 })
-    };
-    let mut known: Vec<(f64, &str)> =
-        names.map(|other| (likeness(other), other)).filter(|(likeness, _)| *likeness >= 0.85).collect();
-    known.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.len().cmp(&other.1.len())));
-    known.into_iter().map(|(_, name)| name).take(3).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_names_are_found_by_their_parts_and_by_their_letters() {
-        let names = ["apache2.service", "postgresql.service", "postgresql@.service", "ssh.service", "cron.service"];
-        assert_eq!(near("apache.service", names.into_iter()), ["apache2.service"]);
-        assert_eq!(near("postgres.service", names.into_iter()), ["postgresql.service", "postgresql@.service"]);
-        assert_eq!(near("corn.service", names.into_iter()), ["cron.service"]);
-        assert_eq!(near("redis-server.service", names.into_iter()), Vec::<&str>::new());
     }
 }

@@ -28,7 +28,11 @@ impl Shape {
             }
             Dialect::Sqlite => matches!(first, "VACUUM" | "PRAGMA" | "ATTACH" | "DETACH"),
         };
-        Self { alone, commits: dialect == Dialect::MySql && COMMITTING.contains(&first), count: count(sql, &tokens, &words) }
+        Self {
+            alone,
+            commits: dialect == Dialect::MySql && COMMITTING.contains(&first),
+            count: count(sql, &tokens, &words),
+        }
     }
 }
 
@@ -51,7 +55,10 @@ fn destroys(tokens: &[&str]) -> bool {
     let has = |word: &str| tokens.iter().any(|token| is(token, word));
     let begins = |word: &str| tokens.first().is_some_and(|token| is(token, word));
     let changes_rows = begins("DELETE") || begins("UPDATE") || (begins("WITH") && (has("DELETE") || has("UPDATE")));
-    begins("DROP") || begins("TRUNCATE") || (begins("ALTER") && has("DROP")) || (changes_rows && outer_where(tokens).is_none())
+    begins("DROP")
+        || begins("TRUNCATE")
+        || (begins("ALTER") && has("DROP"))
+        || (changes_rows && outer_where(tokens).is_none())
 }
 
 /// Where WHERE stands outside of parentheses.
@@ -83,7 +90,8 @@ fn count(sql: &str, tokens: &[&str], words: &[String]) -> Option<String> {
     let name = tokens.get(from..behind)?;
     let qualified = matches!(name, [_] | [_, ".", _]);
     // Parameters of SET come before those of WHERE.
-    let parameters = tokens[behind..place.unwrap_or(tokens.len())].iter().any(|token| token.starts_with(['?', '$', ':', '@']));
+    let parameters =
+        tokens[behind..place.unwrap_or(tokens.len())].iter().any(|token| token.starts_with(['?', '$', ':', '@']));
     if !qualified || (words[0] == "UPDATE" && parameters) {
         return None;
     }
@@ -110,7 +118,12 @@ mod tests {
         ] {
             assert!(may_destroy(sql), "{sql}");
         }
-        for sql in ["DELETE FROM t WHERE id = 1", "UPDATE t SET a = 1 WHERE b", "INSERT INTO t VALUES ('DROP')", "OPTIMIZE TABLE t"] {
+        for sql in [
+            "DELETE FROM t WHERE id = 1",
+            "UPDATE t SET a = 1 WHERE b",
+            "INSERT INTO t VALUES ('DROP')",
+            "OPTIMIZE TABLE t",
+        ] {
             assert!(!may_destroy(sql), "{sql}");
         }
     }
@@ -120,8 +133,16 @@ mod tests {
         let count = |sql: &str| Shape::of(sql, Dialect::MySql).count;
         assert_eq!(count("DELETE FROM t").as_deref(), Some("SELECT COUNT(*) FROM t"));
         assert_eq!(count("DELETE FROM a.t WHERE x < ?").as_deref(), Some("SELECT COUNT(*) FROM a.t WHERE x < ?"));
-        assert_eq!(count("UPDATE `t` SET a = 1, b = 2 WHERE c = 'x'").as_deref(), Some("SELECT COUNT(*) FROM `t` WHERE c = 'x'"));
-        for sql in ["UPDATE t SET a = ? WHERE b = ?", "DELETE FROM t LIMIT 5", "DELETE a FROM a JOIN b", "INSERT INTO t VALUES (1)"] {
+        assert_eq!(
+            count("UPDATE `t` SET a = 1, b = 2 WHERE c = 'x'").as_deref(),
+            Some("SELECT COUNT(*) FROM `t` WHERE c = 'x'")
+        );
+        for sql in [
+            "UPDATE t SET a = ? WHERE b = ?",
+            "DELETE FROM t LIMIT 5",
+            "DELETE a FROM a JOIN b",
+            "INSERT INTO t VALUES (1)",
+        ] {
             assert_eq!(count(sql), None, "{sql}");
         }
     }

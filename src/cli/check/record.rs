@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout_at};
 
 use crate::engine::{History, Ledger};
 use crate::journal::{Access, Journal, JournalError};
@@ -27,9 +25,6 @@ enum Order {
 
 /// What came of opening the journal: nothing when it failed.
 type Opened = Result<Journal, Arc<JournalError>>;
-
-/// How long an event waits for more of them: a transaction for each would cost more than the looks.
-const GATHER: Duration = Duration::from_millis(20);
 
 /// Opens the journal while the first looks are under way, and never makes a look wait.
 pub struct Scribe {
@@ -103,25 +98,18 @@ async fn write(
     let journal = Journal::open(&path, Access::Write).await.map_err(Arc::new);
     let mut wrong = journal.clone().err();
     opened.send(Some(journal.clone())).ok();
-    // The beginning of a run is recorded at once: a run that is killed must show.
-    let mut patience = Duration::ZERO;
     let mut batch = Vec::new();
     while let Some(first) = orders.recv().await {
+        // At once, with all that came while the events before were written: a run that is killed must show what it did.
         let mut next = Some(first);
         let mut answers = Vec::new();
-        let until = Instant::now() + patience;
         while let Some(order) = next {
             match order {
                 Order::Record(event) => batch.push(*event),
                 Order::Flush(answer) => answers.push(answer),
             }
-            next = match orders.try_recv() {
-                Ok(order) => Some(order),
-                Err(_) if answers.is_empty() => timeout_at(until, orders.recv()).await.ok().flatten(),
-                Err(_) => None,
-            };
+            next = orders.try_recv().ok();
         }
-        patience = GATHER;
         // After an error nothing more is written: a record with a hole would look complete.
         if let (Ok(journal), None) = (&journal, &wrong)
             && !batch.is_empty()

@@ -99,6 +99,9 @@ impl Terminal {
         for (index, (name, means)) in question.choices.iter().enumerate() {
             text += &words::labelled(&format!("{} {name}", index + 1), means, width);
         }
+        if let Some(target) = &question.type_to_agree {
+            text += &format!("  destructive: to do it, type  {}\n", self.bold(target));
+        }
         message::warn(&text);
     }
 

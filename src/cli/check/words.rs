@@ -27,7 +27,8 @@ pub fn prompt(question: &Question) -> String {
         (Ask::Manual, _) => format!("done / not done / not applicable / retry / {more}> "),
         (Ask::Decision, _) => format!("number or name / {more}> "),
         (Ask::Approval, _) => format!("yes / no / {more}> "),
-        (Ask::Confirm, Some(target)) => format!("destructive: type {target} to do it / no / {more}> "),
+        // The target may be long: it stands on a line of its own above.
+        (Ask::Confirm, Some(_)) => format!("what to type, as above / no / {more}> "),
         (Ask::Confirm, None) => format!("yes / no / {more}> "),
         (Ask::Failure, _) => "retry / skip / roll back / stop> ".to_owned(),
         (Ask::Settle, _) => "yes, it had been done / no> ".to_owned(),

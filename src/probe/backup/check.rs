@@ -152,6 +152,9 @@ fn report(mut found: Findings, path: &Path, wanted: &[String], subject: &mut Sub
         subject.set("kind", Value::text(kind.word()));
     }
     if let Some(content) = found.content {
+        if !wanted.is_empty() && !content.lists_tables() && found.troubles.is_empty() {
+            subject.note(format!("the tables of {name} cannot be listed: it is no dump that opsctl can read"));
+        }
         report_content(content, &name, wanted, subject);
     }
 }
@@ -161,13 +164,10 @@ fn report_content(content: Content, name: &str, wanted: &[String], subject: &mut
     if let Some(complete) = content.complete {
         subject.set("complete", Value::Bool(complete));
     }
-    if let Some(database) = content.database {
+    if let Some(database) = &content.database {
         subject.set("database", Value::text(database));
     }
-    if content.kind.last_line().is_none() && content.table_count == 0 {
-        if !wanted.is_empty() {
-            subject.note(format!("the tables of {name} cannot be listed: its kind is {}", content.kind.word()));
-        }
+    if !content.lists_tables() {
         return;
     }
     subject.set("table_count", Value::count(content.table_count));

@@ -93,6 +93,12 @@ pub struct Content {
 }
 
 impl Content {
+    /// Whether it is known which tables there are, even if there are none.
+    #[must_use]
+    pub fn lists_tables(&self) -> bool {
+        self.kind.last_line().is_some() || self.table_count > 0
+    }
+
     /// With the tables that another program listed.
     #[must_use]
     pub fn with_tables(mut self, tables: Vec<String>, wanted: &[String]) -> Self {

@@ -135,7 +135,8 @@ impl Drill {
         let name = prepare(&server, inspection.content.size, cx, &bound, subject).await?;
         let begin = Instant::now();
         scratch::create(&server, &name).await?;
-        let result = self.fill_and_ask(&server, &scratch::target(&server, &name), &dump, begin, cx, &bound, subject).await;
+        let result =
+            self.fill_and_ask(&server, &scratch::target(&server, &name), &dump, begin, cx, &bound, subject).await;
         // Whatever happened, and also when nobody waits any more.
         let last = Bound { until: Instant::now() + FOR_DROPPING, cancel: CancellationToken::new() };
         let dropped = scratch::remove(&server, &name, &last).await;
@@ -159,7 +160,9 @@ impl Drill {
     ) -> Result<(), ProbeError> {
         match load::load(dump, restored, Into::Scratch, "", bound).await {
             Ok(()) => {}
-            Err(error) if matches!(error.code, "tool_failed" | "bad_statement" | "damaged" | "changed" | "no_answer") => {
+            Err(error)
+                if matches!(error.code, "tool_failed" | "bad_statement" | "damaged" | "changed" | "no_answer") =>
+            {
                 subject.set("restored", Value::Bool(false));
                 subject.note(error.message);
                 return Ok(());
@@ -271,9 +274,10 @@ fn checks(json: &serde_json::Value) -> Result<Vec<Check>, InputError> {
         let compare = match inputs.get("compare") {
             None => false,
             // Text where it was made by a template.
-            Some(flag) => flag.as_bool().or_else(|| flag.as_str()?.parse().ok()).ok_or_else(|| {
-                bad(format!("`compare` of the check `{name}` is yes or no"))
-            })?,
+            Some(flag) => flag
+                .as_bool()
+                .or_else(|| flag.as_str()?.parse().ok())
+                .ok_or_else(|| bad(format!("`compare` of the check `{name}` is yes or no")))?,
         };
         Ok(Check { name: name.clone(), query: query.to_owned(), compare })
     };
@@ -286,8 +290,9 @@ fn time_of(value: &Value, timezone: chrono_tz::Tz) -> Option<DateTime<Utc>> {
         return DateTime::from_timestamp(*seconds, 0);
     }
     let Value::Text(text) = value else { return None };
-    if let Ok(number) = text.parse::<f64>() {
-        return DateTime::from_timestamp_millis((number * 1000.0) as i64);
+    // A server may write whole seconds with a fraction: `1795172400.000000`.
+    if let Ok(seconds) = text.split('.').next().unwrap_or_default().parse() {
+        return DateTime::from_timestamp(seconds, 0);
     }
     let text = text.replacen('T', " ", 1);
     for format in ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f %#z", "%Y-%m-%d %H:%M:%S%.fZ"] {

@@ -73,7 +73,9 @@ impl Connection {
         let work = async {
             let query = sqlx::raw_sql(AssertSqlSafe(sql));
             let rows = match &mut self.session {
-                Session::MySql(connection) => query.fetch_all(connection).await.map(|rows| rows.iter().map(mysql).collect()),
+                Session::MySql(connection) => {
+                    query.fetch_all(connection).await.map(|rows| rows.iter().map(mysql).collect())
+                }
                 Session::Postgres(connection) => {
                     query.fetch_all(connection).await.map(|rows| rows.iter().map(postgres).collect())
                 }
@@ -242,6 +244,7 @@ fn limits(session: &Session, statement: Duration, lock: Duration) -> String {
 }
 
 /// A database that does not answer is no observation here: something was to be done with it.
+#[must_use]
 pub fn explain(error: sqlx::Error, place: &str) -> ProbeError {
     let mut error = match Trouble::from(error) {
         Trouble::Down(why) => ProbeError::new("no_answer", why).help("find out what is wrong with the database server"),

@@ -118,7 +118,8 @@ impl Dump {
             Dialect::Postgres => "dump of PostgreSQL",
             Dialect::Sqlite => "copy or dump of SQLite",
         };
-        (!fits).then(|| format!("is no {wanted} that can be recognised: its content is of the kind {}", self.kind.word()))
+        (!fits)
+            .then(|| format!("is no {wanted} that can be recognised: its content is of the kind {}", self.kind.word()))
     }
 
     async fn sha256(&self, bound: &Bound) -> Result<String, ProbeError> {

@@ -1,9 +1,9 @@
 //! SQL as a stream of tokens, split as the program splits it that will run it: the client of MySQL and MariaDB, `psql`,
 //! SQLite. Fed in pieces of any length; nothing is kept but the present token.
 
-use memchr::memchr_iter;
-
 use crate::probe::sql::statement::Dialect;
+
+mod aside;
 
 /// More of a token is not kept.
 const LONGEST: usize = 256;
@@ -36,23 +36,37 @@ enum State {
     Plain,
     Word,
     Number,
-    Quoted { quote: u8, escapes: bool, escaped: bool },
+    Quoted {
+        quote: u8,
+        escapes: bool,
+        escaped: bool,
+    },
     LineComment,
-    BlockComment { depth: u32, last: u8 },
+    BlockComment {
+        depth: u32,
+        last: u8,
+    },
     /// After a first character that may begin something longer.
     Seen(u8),
     /// After `--` in MySQL, where a comment needs white space.
     Dashes,
     /// After `/*`, and how much of `!` or `M!` has come.
-    Opening { mark: bool },
+    Opening {
+        mark: bool,
+    },
     Version,
     DollarTag,
-    DollarBody { matched: usize },
+    DollarBody {
+        matched: usize,
+    },
     /// The rest of a line that only the client reads: `DELIMITER ;;`, `\restrict`.
     ClientLine,
     /// Behind `COPY .. FROM stdin;`, until the end of the line.
     CopyBegins,
-    CopyRows { column: usize, is_end: bool },
+    CopyRows {
+        column: usize,
+        is_end: bool,
+    },
 }
 
 /// What the present statement began with, as far as its end depends on it.
@@ -81,6 +95,8 @@ pub struct Lexer {
     executable: bool,
     /// The delimiter is `;;`.
     double: bool,
+    /// The latest token is an `E'..'` of PostgreSQL.
+    escape_text: bool,
     trouble: Option<(u64, String)>,
 }
 
@@ -116,6 +132,7 @@ impl Lexer {
             statement: Statement::default(),
             executable: false,
             double: false,
+            escape_text: false,
             trouble: None,
         }
     }
@@ -167,7 +184,11 @@ impl Lexer {
             State::Dashes => self.dashes(bytes[at], at, sink),
             State::Opening { mark } => self.opening(bytes[at], at, mark),
             State::Version => {
-                if bytes[at].is_ascii_digit() { at + 1 } else { self.to(State::Plain, at) }
+                if bytes[at].is_ascii_digit() {
+                    at + 1
+                } else {
+                    self.to(State::Plain, at)
+                }
             }
             State::DollarTag => self.dollar_tag(bytes[at], at, sink),
             State::DollarBody { matched } => self.dollar_body(bytes[at], at, matched, sink),
@@ -192,6 +213,10 @@ impl Lexer {
                 next
             }
             (b' ' | b'\t' | b'\r' | 0x0b | 0x0c, _) => next,
+            (b'\'', Postgres) if self.escape_text => {
+                self.fail("a text that goes on in a second pair of quotes");
+                next
+            }
             (b'\'' | b'"', dialect) => self.begin(quote(dialect == MySql), next),
             (b'`', MySql | Sqlite) => self.begin(quote(false), next),
             (b'[', Sqlite) => self.begin(State::Quoted { quote: b']', escapes: false, escaped: false }, next),
@@ -236,6 +261,7 @@ impl Lexer {
         if self.statement.depth == 1 && self.statement.last == "BEGIN" && last != "ATOMIC" {
             self.fail("`BEGIN` without `ATOMIC` in the definition of a routine");
         }
+        self.escape_text = false;
         self.statement.before_last = std::mem::replace(&mut self.statement.last, last);
         sink(token, At { line: self.line, end });
     }
@@ -248,7 +274,8 @@ impl Lexer {
             Dialect::Postgres => statement.parentheses == 0 && statement.depth == 0,
             Dialect::Sqlite => {
                 let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
-                let is_trigger = matches!(words[..], ["CREATE", "TRIGGER", ..] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER", ..]);
+                let is_trigger =
+                    matches!(words[..], ["CREATE", "TRIGGER", ..] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER", ..]);
                 !is_trigger || (statement.last == "END" && statement.before_last == ";")
             }
         }
@@ -267,7 +294,9 @@ impl Lexer {
     fn word(&mut self, byte: u8, at: usize, sink: &mut Sink) -> usize {
         let number = self.state == State::Number;
         let fraction = number && byte == b'.' && self.text.iter().all(u8::is_ascii_digit);
-        if in_word(byte) || fraction {
+        // A number ends where a quote of PostgreSQL begins.
+        let quote = number && byte == b'$' && self.dialect == Dialect::Postgres;
+        if (in_word(byte) && !quote) || fraction {
             if self.text.len() < LONGEST {
                 self.text.push(byte);
             }
@@ -310,220 +339,5 @@ impl Lexer {
         } else if word.eq_ignore_ascii_case("end") {
             self.statement.depth = self.statement.depth.saturating_sub(1);
         }
-    }
-
-    fn quoted(
-        &mut self,
-        bytes: &[u8],
-        at: usize,
-        (quote, escapes, escaped): (u8, bool, bool),
-        sink: &mut Sink,
-    ) -> usize {
-        let rest = &bytes[at..];
-        if escaped {
-            self.keep(&rest[..1]);
-            return self.to(State::Quoted { quote, escapes, escaped: false }, at + 1);
-        }
-        let stop = if escapes { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
-        let length = stop.unwrap_or(rest.len());
-        if self.executable && self.closes_comment(&rest[..length]) {
-            return self.ambiguous(bytes);
-        }
-        self.keep(&rest[..length]);
-        let Some(stop) = stop else { return bytes.len() };
-        if rest[stop] != quote {
-            self.keep(b"\\");
-            return self.to(State::Quoted { quote, escapes, escaped: true }, at + stop + 1);
-        }
-        self.state = State::Plain;
-        let text = std::mem::take(&mut self.text);
-        let content = String::from_utf8_lossy(&text);
-        let is_text = quote == b'\'' || (quote == b'"' && self.dialect == Dialect::MySql);
-        let token = if is_text { Token::Text(&content) } else { Token::Name(&content) };
-        self.emit(token, at + stop + 1, sink);
-        at + stop + 1
-    }
-
-    /// Whether the piece, with the byte before it, holds the end of the comment around it.
-    fn closes_comment(&mut self, piece: &[u8]) -> bool {
-        let cut = self.previous == b'*' && piece.first() == Some(&b'/');
-        self.previous = piece.last().copied().unwrap_or(0);
-        cut || memchr::memmem::find(piece, b"*/").is_some()
-    }
-
-    /// Keeps the beginning of a quoted text where it matters, and counts lines.
-    fn keep(&mut self, piece: &[u8]) {
-        self.line += memchr_iter(b'\n', piece).count() as u64;
-        let is_data = matches!(self.state, State::Quoted { quote: b'\'', .. })
-            && self.statement.words.first().is_none_or(|first| first != "SET");
-        if !is_data {
-            self.text.extend_from_slice(&piece[..piece.len().min(LONGEST.saturating_sub(self.text.len()))]);
-        }
-    }
-
-    /// A server that skips the comment sees its end where one that executes it does not.
-    fn ambiguous(&mut self, bytes: &[u8]) -> usize {
-        self.fail("`*/` in a text within an executable comment, which servers read in different ways");
-        bytes.len()
-    }
-
-    fn line_comment(&mut self, bytes: &[u8], at: usize) -> usize {
-        let rest = &bytes[at..];
-        let end = memchr::memchr(b'\n', rest);
-        if self.executable && self.closes_comment(&rest[..end.unwrap_or(rest.len())]) {
-            return self.ambiguous(bytes);
-        }
-        match end {
-            Some(end) => self.to(State::Plain, at + end),
-            None => bytes.len(),
-        }
-    }
-
-    fn block_comment(&mut self, bytes: &[u8], at: usize, depth: u32, last: u8) -> usize {
-        let byte = bytes[at];
-        self.line += u64::from(byte == b'\n');
-        let nests = self.dialect == Dialect::Postgres;
-        self.state = match (last, byte) {
-            (b'*', b'/') if depth == 1 => State::Plain,
-            (b'*', b'/') => State::BlockComment { depth: depth - 1, last: 0 },
-            (b'/', b'*') if nests => State::BlockComment { depth: depth + 1, last: 0 },
-            _ => State::BlockComment { depth, last: byte },
-        };
-        at + 1
-    }
-
-    fn second(&mut self, first: u8, byte: u8, at: usize, sink: &mut Sink) -> usize {
-        self.state = State::Plain;
-        match (first, byte) {
-            (b'-', b'-') if self.dialect == Dialect::MySql => self.to(State::Dashes, at + 1),
-            (b'-', b'-') => self.to(State::LineComment, at + 1),
-            (b'/', b'*') if self.dialect == Dialect::MySql => self.to(State::Opening { mark: false }, at + 1),
-            (b'/', b'*') => self.to(State::BlockComment { depth: 1, last: 0 }, at + 1),
-            (b'*', b'/') => {
-                self.executable = false;
-                at + 1
-            }
-            (b';', b';') => {
-                self.end_statement(at + 1, sink);
-                at + 1
-            }
-            (b'$', b'$') => {
-                self.tag = b"$$".to_vec();
-                self.to(State::DollarBody { matched: 0 }, at + 1)
-            }
-            (b'$', _) if in_word(byte) && !byte.is_ascii_digit() => self.to(State::DollarTag, at),
-            _ => {
-                self.emit(Token::Mark(first), at, sink);
-                at
-            }
-        }
-    }
-
-    fn dashes(&mut self, byte: u8, at: usize, sink: &mut Sink) -> usize {
-        if byte.is_ascii_whitespace() || byte.is_ascii_control() {
-            return self.to(State::LineComment, at);
-        }
-        self.state = State::Plain;
-        self.emit(Token::Mark(b'-'), at, sink);
-        self.emit(Token::Mark(b'-'), at, sink);
-        at
-    }
-
-    fn opening(&mut self, byte: u8, at: usize, mark: bool) -> usize {
-        match byte {
-            b'!' if self.executable => {
-                self.fail("an executable comment within another");
-                at
-            }
-            b'!' => {
-                self.executable = true;
-                self.previous = 0;
-                self.to(State::Version, at + 1)
-            }
-            b'M' if !mark => self.to(State::Opening { mark: true }, at + 1),
-            _ => self.to(State::BlockComment { depth: 1, last: 0 }, at),
-        }
-    }
-
-    fn dollar_tag(&mut self, byte: u8, at: usize, sink: &mut Sink) -> usize {
-        if byte == b'$' {
-            self.tag = [b"$", self.text.as_slice(), b"$"].concat();
-            self.text.clear();
-            return self.to(State::DollarBody { matched: 0 }, at + 1);
-        }
-        if in_word(byte) && self.text.len() < LONGEST {
-            self.text.push(byte);
-            return at + 1;
-        }
-        self.state = State::Plain;
-        self.emit(Token::Mark(b'$'), at, sink);
-        at
-    }
-
-    fn dollar_body(&mut self, byte: u8, at: usize, matched: usize, sink: &mut Sink) -> usize {
-        self.line += u64::from(byte == b'\n');
-        // Only the first and the last byte of the tag are `$`, so a mismatch begins anew at most with this byte.
-        let matched = if self.tag[matched] == byte { matched + 1 } else { usize::from(byte == b'$') };
-        if matched == self.tag.len() {
-            self.state = State::Plain;
-            self.emit(Token::Text(""), at + 1, sink);
-        } else {
-            self.state = State::DollarBody { matched };
-        }
-        at + 1
-    }
-
-    /// Dump programs write few lines for the client; any other may reach beyond the database.
-    fn client_line(&mut self, byte: u8, at: usize) -> usize {
-        // The mark of MariaDB's sandbox stands in a comment: `/*M!999999\- enable the sandbox mode */`.
-        if self.executable && self.text == b"\\-" {
-            self.executable = false;
-            return self.to(State::BlockComment { depth: 1, last: 0 }, at);
-        }
-        if byte != b'\n' {
-            if self.text.len() < LONGEST {
-                self.text.push(byte);
-            }
-            return at + 1;
-        }
-        let line = String::from_utf8_lossy(&self.text).trim().to_owned();
-        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line.as_str(), ""));
-        match (self.dialect, word.to_ascii_lowercase().as_str(), rest.trim()) {
-            (Dialect::MySql, "delimiter", ";") => self.double = false,
-            (Dialect::MySql, "delimiter", ";;") => self.double = true,
-            (Dialect::Postgres, "\\restrict" | "\\unrestrict", _) => {}
-            _ => self.fail(format!("`{word}`, a command for the client")),
-        }
-        self.to(State::Plain, at)
-    }
-
-    fn copy_begins(&mut self, byte: u8, at: usize) -> usize {
-        match byte {
-            b'\n' => {
-                self.line += 1;
-                self.state = State::CopyRows { column: 0, is_end: true };
-            }
-            b'\r' | b' ' => {}
-            _ => self.fail("more behind COPY in the same line"),
-        }
-        at + 1
-    }
-
-    /// Rows end with a line that is `\.` and nothing else.
-    fn copy_rows(&mut self, bytes: &[u8], at: usize, column: usize, is_end: bool) -> usize {
-        if !is_end {
-            let Some(end) = memchr::memchr(b'\n', &bytes[at..]) else { return bytes.len() };
-            self.line += 1;
-            return self.to(State::CopyRows { column: 0, is_end: true }, at + end + 1);
-        }
-        self.state = match (column, bytes[at]) {
-            (0, b'\\') | (1, b'.') => State::CopyRows { column: column + 1, is_end: true },
-            (2, b'\r') => State::CopyRows { column, is_end: true },
-            (2, b'\n') => State::Plain,
-            (_, b'\n') => State::CopyRows { column: 0, is_end: true },
-            _ => State::CopyRows { column: column + 1, is_end: false },
-        };
-        self.line += u64::from(bytes[at] == b'\n');
-        at + 1
     }
 }

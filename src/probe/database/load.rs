@@ -29,10 +29,24 @@ pub fn client(target: &Target) -> Result<Option<Tool>, ProbeError> {
         // In binary mode, the client obeys no command of its own but `DELIMITER`.
         Dialect::MySql => Tool::find(&["mariadb", "mysql"])?
             .login(target)
-            .arguments(["--batch", "--binary-mode", "--local-infile=0", "--connect-timeout=10", "--max-allowed-packet=1G"])
+            .arguments([
+                "--batch",
+                "--binary-mode",
+                "--local-infile=0",
+                "--connect-timeout=10",
+                "--max-allowed-packet=1G",
+                // As all dumps take it for granted until they set it themselves.
+                "--init-command=SET SESSION sql_mode = ''",
+            ])
             .argument(&target.database),
         Dialect::Postgres => Tool::find_postgresql("psql")?
-            .arguments(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", "--output=/dev/null"])
+            .arguments([
+                "--no-psqlrc",
+                "--quiet",
+                "--set=ON_ERROR_STOP=1",
+                "--single-transaction",
+                "--output=/dev/null",
+            ])
             .login(target)
             .argument(format!("--dbname={}", target.database))
             .argument("--file=-"),
@@ -55,10 +69,16 @@ pub async fn load(dump: &Dump, target: &Target, into: Into, before: &str, bound:
     }
 }
 
-async fn through(tool: &Tool, dump: &Dump, inspector: Inspector, before: &str, bound: &Bound) -> Result<(), ProbeError> {
+async fn through(
+    tool: &Tool,
+    dump: &Dump,
+    inspector: Inspector,
+    before: &str,
+    bound: &Bound,
+) -> Result<(), ProbeError> {
     let mut client = tool.start(Stdio::piped(), Stdio::null())?;
     let pipe = client.stdin().ok_or_else(|| ProbeError::new("io", format!("{} has no input", tool.name())))?;
-    let sink = Pipe { pipe, before: before.as_bytes().to_vec(), inspector, broken: false };
+    let sink = Pipe { client: pipe, before: before.as_bytes().to_vec(), inspector, broken: false };
     match dump.stream(sink, bound).await.and_then(|(sink, end)| Ok((whole(dump, &sink.inspector, end)?, sink))) {
         Ok((Whole::Yes, sink)) => {
             // The end of its input tells the client to finish.
@@ -100,7 +120,7 @@ fn whole(dump: &Dump, inspector: &Inspector, end: Option<End>) -> Result<Whole, 
 }
 
 struct Pipe {
-    pipe: File,
+    client: File,
     before: Vec<u8>,
     inspector: Inspector,
     broken: bool,
@@ -113,7 +133,7 @@ impl Sink for Pipe {
             return ControlFlow::Break(());
         }
         let before = std::mem::take(&mut self.before);
-        self.broken = self.pipe.write_all(&before).and_then(|()| self.pipe.write_all(block.content())).is_err();
+        self.broken = self.client.write_all(&before).and_then(|()| self.client.write_all(block.content())).is_err();
         if self.broken { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -6,6 +6,8 @@
 use super::lexer::{At, Lexer, Token};
 use crate::probe::sql::statement::Dialect;
 
+mod settings;
+
 /// Of a statement, this many tokens are looked at as a whole.
 const HEAD: usize = 24;
 
@@ -51,7 +53,15 @@ impl Findings {
 impl Inspector {
     #[must_use]
     pub fn new(dialect: Dialect, into: Into) -> Self {
-        let judge = Judge { dialect, into, head: Vec::new(), part: Part::Head, on: false, found: Findings::default() };
+        let judge = Judge {
+            dialect,
+            into,
+            head: Vec::new(),
+            part: Part::Head,
+            on: false,
+            calls: 0,
+            found: Findings::default(),
+        };
         Self { lexer: Lexer::new(dialect), judge }
     }
 
@@ -147,6 +157,8 @@ struct Judge {
     part: Part,
     /// A GRANT said on what.
     on: bool,
+    /// Opening parentheses of the present statement.
+    calls: usize,
     found: Findings,
 }
 
@@ -157,10 +169,11 @@ impl Judge {
                 self.whole(at.line);
             }
             self.head.clear();
-            (self.part, self.on) = (Part::Head, false);
+            (self.part, self.on, self.calls) = (Part::Head, false, 0);
             return;
         };
         self.piece(&piece, at.line);
+        self.calls += usize::from(piece == Piece::Mark(b'('));
         // The latest three stay at the end.
         if self.head.len() >= HEAD + 3 {
             self.head.remove(HEAD);
@@ -239,8 +252,22 @@ impl Judge {
     /// What a CREATE or DROP is about.
     fn object(&self) -> &str {
         const OBJECTS: &[&str] = &[
-            "TABLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "INDEX", "PACKAGE", "DATABASE",
-            "SCHEMA", "USER", "ROLE", "SERVER", "TABLESPACE", "LOGFILE",
+            "TABLE",
+            "VIEW",
+            "TRIGGER",
+            "PROCEDURE",
+            "FUNCTION",
+            "EVENT",
+            "SEQUENCE",
+            "INDEX",
+            "PACKAGE",
+            "DATABASE",
+            "SCHEMA",
+            "USER",
+            "ROLE",
+            "SERVER",
+            "TABLESPACE",
+            "LOGFILE",
         ];
         self.head.iter().map(Piece::word).find(|word| OBJECTS.contains(word)).unwrap_or_default()
     }
@@ -303,10 +330,9 @@ impl Judge {
                 self.other(line, &self.name_from(place + 1));
             }
             ("CREATE" | "DROP", object) if DROPPED.contains(&object) => {}
-            ("ALTER", "TABLE" | "VIEW" | "EVENT" | "SEQUENCE") => {}
             ("SET", _) => self.mysql_set(line),
             ("SELECT" | "DO", _) if self.at(1) == "SETVAL" => {}
-            ("INSERT" | "REPLACE" | "COMMIT" | "BEGIN", _) => {}
+            ("ALTER", "TABLE" | "VIEW" | "EVENT" | "SEQUENCE") | ("INSERT" | "REPLACE" | "COMMIT" | "BEGIN", _) => {}
             ("LOCK", _) if matches!(self.at(1), "TABLE" | "TABLES") => {}
             ("UNLOCK", _) if matches!(self.at(1), "TABLE" | "TABLES") => {}
             ("START", _) if self.at(1) == "TRANSACTION" => {}
@@ -315,27 +341,20 @@ impl Judge {
     }
 
     fn mysql_set(&mut self, line: u64) {
-        const WIDE: &[&str] = &["GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "STATEMENT", "ROLE", "RESOURCE"];
-        // In these, a byte of a character may look like a quote or a backslash.
-        const UNREADABLE: &[&str] =
-            &["GBK", "BIG5", "SJIS", "CP932", "GB18030", "GB2312", "UJIS", "EUCKR", "EUCJPMS", "UTF16", "UTF32", "UCS2"];
-        if self.head.iter().any(|piece| WIDE.contains(&piece.word())) {
-            return self.foreign(line, "changes the whole server or another statement");
-        }
-        let texts = self.head.iter().filter_map(|piece| match piece {
-            Piece::Text(text) | Piece::Name(text) => Some(text.to_ascii_uppercase()),
-            Piece::Word(word, _) => Some(word.clone()),
-            Piece::Number | Piece::Mark(_) => None,
-        });
-        let mode = |text: &String| ["NO_BACKSLASH_ESCAPES", "ANSI", "DB2", "ORACLE", "MSSQL"].iter().any(|mode| text.contains(mode));
-        let unreadable = |text: &String| mode(text) || UNREADABLE.iter().any(|set| text.contains(set));
-        if texts.into_iter().any(|text| unreadable(&text)) {
-            self.foreign(line, "changes how quotes are read");
+        let trouble = if self.head.len() > HEAD {
+            Some("sets more than a dump sets at once")
+        } else {
+            settings::trouble(&self.head)
+        };
+        if let Some(trouble) = trouble {
+            self.foreign(line, trouble);
         }
     }
 
     fn postgres(&mut self, line: u64) {
         const SHARED: &[&str] = &["ROLE", "GROUP", "TABLESPACE", "SYSTEM", "OWNED", "SUBSCRIPTION"];
+        const FILLING: &[&str] =
+            &["CREATE", "ALTER", "DROP", "COMMENT", "INSERT", "REFRESH", "SECURITY", "GRANT", "REVOKE"];
         let about = if self.at(1) == "ON" { self.at(2) } else { self.at(1) };
         let user = about == "USER" && self.at(2) != "MAPPING";
         match (self.first(), about) {
@@ -346,22 +365,46 @@ impl Judge {
             ("CREATE" | "ALTER" | "DROP" | "COMMENT", about) if SHARED.contains(&about) || user => {
                 self.foreign(line, "changes the whole server");
             }
-            ("SECURITY" | "CREATE" | "ALTER" | "DROP" | "COMMENT" | "INSERT" | "REFRESH", _) => {}
             ("GRANT" | "REVOKE", _) if !self.on => self.foreign(line, "changes a role of the server"),
-            ("GRANT" | "REVOKE", _) => {}
+            (first, _) if FILLING.contains(&first) => {}
             ("COPY", _) => {
                 let end: Vec<&str> = self.head.iter().rev().take(2).map(Piece::word).collect();
                 if end != ["STDIN", "FROM"] {
                     self.foreign(line, "copies from somewhere else than the dump");
                 }
             }
-            ("SELECT", _) if (1..5).any(|place| self.at(place) == "PG_CATALOG") => {}
-            ("SET", "STANDARD_CONFORMING_STRINGS") if self.head.iter().any(|piece| piece.word() == "OFF") => {
+            ("SELECT", _) if self.calls == 1 && (1..5).any(|place| self.at(place) == "PG_CATALOG") => {
+                let sets = self.head.iter().any(|piece| piece.word() == "SET_CONFIG");
+                if sets && !self.head.contains(&Piece::Text("search_path".to_owned())) {
+                    self.foreign(line, "changes a setting");
+                }
+            }
+            ("SET", "STANDARD_CONFORMING_STRINGS" | "CLIENT_ENCODING") if self.unreadable() => {
                 self.foreign(line, "changes how quotes are read");
             }
             ("SET", _) if self.at(1) != "ROLE" && self.at(2) != "ROLE" => {}
+            ("BEGIN" | "COMMIT", _) if self.into == Into::Scratch => {}
+            ("BEGIN" | "COMMIT", _) => {
+                self.foreign(
+                    line,
+                    "of a dump with large objects keeps it from being restored as a whole or not at all",
+                );
+            }
             _ => self.foreign(line, NOT_A_DUMP),
         }
+    }
+
+    /// The value of a setting of PostgreSQL makes quotes mean something else.
+    fn unreadable(&self) -> bool {
+        self.head.iter().skip(2).any(|piece| match piece {
+            Piece::Word(word, _) => word != "ON" && word != "TO" && word != "UTF8",
+            Piece::Text(set) => {
+                let set = set.to_ascii_uppercase();
+                set == "OFF" || settings::CHARACTER_SETS.iter().any(|word| set.contains(word))
+            }
+            Piece::Name(_) | Piece::Number => true,
+            Piece::Mark(_) => false,
+        })
     }
 
     fn sqlite(&mut self, line: u64) {
@@ -370,8 +413,8 @@ impl Judge {
                 let what = format!("`{}` reaches another file", self.shown());
                 self.found.other.get_or_insert(Finding { line, what });
             }
-            ("PRAGMA", "FOREIGN_KEYS" | "WRITABLE_SCHEMA" | "ENCODING" | "USER_VERSION" | "APPLICATION_ID") => {}
-            ("BEGIN" | "COMMIT" | "INSERT" | "CREATE" | "ANALYZE", _) => {}
+            ("PRAGMA", "FOREIGN_KEYS" | "WRITABLE_SCHEMA" | "ENCODING" | "USER_VERSION" | "APPLICATION_ID")
+            | ("BEGIN" | "COMMIT" | "INSERT" | "CREATE" | "ANALYZE", _) => {}
             ("DELETE", "FROM") if matches!(self.at(2), "SQLITE_SEQUENCE" | "SQLITE_STAT1") => {}
             ("ROLLBACK", _) => self.foreign(line, "says that the dump program met errors"),
             _ => self.foreign(line, NOT_A_DUMP),
@@ -382,179 +425,4 @@ impl Judge {
 const NOT_A_DUMP: &str = "is no statement of a dump of one database";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn inspect(dialect: Dialect, into: Into, sql: &str) -> Findings {
-        let whole = in_pieces(dialect, &into, sql, sql.len().max(1));
-        for piece in [1, 3, 7] {
-            assert_eq!(in_pieces(dialect, &into, sql, piece), whole, "in pieces of {piece}: {sql}");
-        }
-        whole
-    }
-
-    fn in_pieces(dialect: Dialect, into: &Into, sql: &str, piece: usize) -> Findings {
-        let mut inspector = Inspector::new(dialect, into.clone());
-        for piece in sql.as_bytes().chunks(piece) {
-            inspector.feed(piece);
-        }
-        inspector.finish()
-    }
-
-    #[track_caller]
-    fn harmless(dialect: Dialect, sql: &str) {
-        assert_eq!(inspect(dialect, Into::Scratch, sql), Findings::default(), "{sql}");
-    }
-
-    #[track_caller]
-    fn names_other(dialect: Dialect, sql: &str) {
-        let found = inspect(dialect, Into::Scratch, sql);
-        assert!(found.other.is_some(), "{sql}: {found:?}");
-    }
-
-    #[track_caller]
-    fn foreign(dialect: Dialect, sql: &str) {
-        let found = inspect(dialect, Into::Scratch, sql);
-        assert!(found.foreign.is_some(), "{sql}: {found:?}");
-    }
-
-    #[test]
-    fn a_dump_of_mysql_that_names_a_database_is_found_wherever_it_hides() {
-        for sql in [
-            "USE shop;",
-            "use `shop`",
-            "/*!40000 DROP DATABASE IF EXISTS `shop`*/;",
-            "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `shop` /*!40100 DEFAULT CHARACTER SET utf8mb4 */;",
-            "/*M!100100 CREATE OR REPLACE SCHEMA shop */;",
-            "ALTER DATABASE `shop` CHARACTER SET latin1;",
-            "INSERT INTO shop.t VALUES (1);",
-            "INSERT INTO `shop` /* */ . `t` VALUES (1);",
-            "DROP TABLE IF EXISTS a, `shop`.`t`;",
-            "CREATE TABLE a (b INT, FOREIGN KEY (b) REFERENCES `shop`.`t` (`id`));",
-            "INSERT INTO 1shop.t VALUES (1);",
-            "SELECT 'it''s; \\'; -- ' ; USE shop;",
-            "-- a comment; USE nothing\n# another; \nUSE shop;",
-            "SET @a = \"x\\\"; USE b;\"; USE shop;",
-            "DELIMITER ;;\nCREATE PROCEDURE a() BEGIN SELECT 1; SELECT 2; END ;;\nDELIMITER ;\nUSE shop;",
-            "CREATE TRIGGER a AFTER INSERT ON b FOR EACH ROW DELETE FROM shop.t;",
-            "CREATE EVENT a ON SCHEDULE EVERY 1 DAY DO UPDATE shop.t SET a = 1;",
-        ] {
-            names_other(Dialect::MySql, sql);
-        }
-    }
-
-    #[test]
-    fn a_dump_of_mysql_that_only_speaks_of_databases_passes() {
-        for sql in [
-            "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump\n",
-            "INSERT INTO `t` VALUES (1.5,-2e-3,0xFF,_binary 'USE shop;','it''s \\' ; DROP DATABASE shop; -- '),(NULL);",
-            "-- USE shop;\n/* DROP DATABASE shop; */ /*!40101 SET @OLD=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;",
-            "CREATE TABLE `use` (`database` int DEFAULT 1 COMMENT 'shop.t') /*!50100 PARTITION BY HASH (a) */;",
-            "DELIMITER ;;\n/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER a BEFORE INSERT ON t \
-             FOR EACH ROW BEGIN -- why\n SET NEW.a = OLD.b; SELECT t.a INTO @x FROM t; END */;;\nDELIMITER ;\n",
-            "/*!50001 VIEW `v` AS select `a`.`b` AS `b` from `shop`.`a` */;",
-            "SET @@SESSION.SQL_LOG_BIN= 0; SELECT SETVAL(`s`, 1, 0); LOCK TABLES `t` WRITE; UNLOCK TABLES; COMMIT;",
-            "DELIMITER ;;\nCREATE FUNCTION f() RETURNS int BEGIN DELETE FROM shop.t; RETURN 1; END ;;\nDELIMITER ;\n",
-        ] {
-            harmless(Dialect::MySql, sql);
-        }
-    }
-
-    #[test]
-    fn a_dump_of_mysql_that_does_more_than_fill_a_database_is_found() {
-        for sql in [
-            "SET GLOBAL max_connections = 1;",
-            "SET @@GLOBAL.GTID_PURGED='a:1';",
-            "SET SQL_MODE='NO_BACKSLASH_ESCAPES';",
-            "SET NAMES gbk;",
-            "SET STATEMENT max_statement_time=1 FOR DROP DATABASE shop;",
-            "GRANT ALL ON *.* TO a;",
-            "CREATE USER a;",
-            "CHANGE MASTER TO MASTER_LOG_FILE='a';",
-            "PREPARE a FROM 'DROP DATABASE shop';",
-            "LOAD DATA INFILE '/etc/passwd' INTO TABLE t;",
-            "INSERT INTO t SELECT 1;",
-            "INSERT INTO t VALUES (wipe());",
-            "CALL wipe();",
-            "\\! rm -rf /",
-            "system rm -rf /\n",
-            "source /tmp/x.sql\n",
-            "DELIMITER $$\nSELECT 1$$\n",
-            "/*!99999 ' */ DROP DATABASE shop; -- ' */;",
-            "/*!99999 -- */ DROP DATABASE shop;\n */;",
-            "CREATE FUNCTION f RETURNS STRING SONAME 'x.so';",
-            "INSERT INTO t VALUES ('never closed);",
-        ] {
-            foreign(Dialect::MySql, sql);
-        }
-    }
-
-    #[test]
-    fn dumps_of_postgresql_are_read_as_psql_reads_them() {
-        for sql in [
-            "DROP DATABASE shop;",
-            "CREATE DATABASE shop WITH TEMPLATE = template0;",
-            "COMMENT ON DATABASE shop IS 'x';",
-            "ALTER DATABASE shop OWNER TO a;",
-            "GRANT ALL ON DATABASE shop TO a;",
-            "SELECT pg_catalog.setval('a', 1); /* /* */ ; */ DROP DATABASE shop;",
-            "COPY t (a) FROM stdin;\n1\n\\.\n\nDROP DATABASE shop;",
-            "CREATE FUNCTION a() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE 1 WHEN 1 THEN 2 END; END;\nDROP DATABASE shop;",
-        ] {
-            names_other(Dialect::Postgres, sql);
-        }
-        for sql in [
-            "\\restrict abc\n\nSET standard_conforming_strings = on;\nSET statement_timeout = 0;\n\\unrestrict abc\n",
-            "COPY public.t (a, b) FROM stdin;\nDROP DATABASE shop;\t\\N\n\\\\.\nit's\t1\n\\.\n",
-            "CREATE FUNCTION a() RETURNS void LANGUAGE plpgsql AS $_$ BEGIN DROP DATABASE shop; $$ $1 END $_$;",
-            "INSERT INTO a VALUES (E'\\'; DROP DATABASE shop; --', 'a\\', 'b');",
-            "CREATE RULE r AS ON INSERT TO a DO ALSO (INSERT INTO b VALUES (1); DELETE FROM c);",
-            "GRANT SELECT ON TABLE a TO b; ALTER TABLE a OWNER TO b; CREATE USER MAPPING FOR a SERVER b;",
-        ] {
-            harmless(Dialect::Postgres, sql);
-        }
-        for sql in [
-            "\\connect shop\n",
-            "\\c shop\n",
-            "SELECT 1 \\g /tmp/x\n",
-            "\\! rm -rf /\n",
-            "COPY t FROM PROGRAM 'rm -rf /';",
-            "COPY t TO PROGRAM 'rm -rf /';",
-            "COPY t FROM stdin; DROP DATABASE shop;\n\\.\n",
-            "CREATE ROLE a; ",
-            "GRANT a TO b;",
-            "ALTER SYSTEM SET fsync = off;",
-            "DO $$ BEGIN END $$;",
-            "SET standard_conforming_strings = off;",
-            "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP ROLE a;",
-            "COMMIT;",
-        ] {
-            foreign(Dialect::Postgres, sql);
-        }
-    }
-
-    #[test]
-    fn dumps_of_sqlite_stay_in_their_file() {
-        names_other(Dialect::Sqlite, "BEGIN TRANSACTION; ATTACH DATABASE '/var/lib/shop.db' AS shop;");
-        names_other(Dialect::Sqlite, "VACUUM INTO '/var/lib/shop.db';");
-        harmless(
-            Dialect::Sqlite,
-            "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE t(a);\nINSERT INTO t VALUES('ATTACH ''x''; -- ');\n\
-             CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT CASE 1 WHEN 1 THEN 2 END; DELETE FROM t; END;\n\
-             DELETE FROM sqlite_sequence;\nCOMMIT;\n",
-        );
-        for sql in [".open /var/lib/shop.db\n", "PRAGMA journal_mode=DELETE;", "DELETE FROM t;", "ROLLBACK;"] {
-            foreign(Dialect::Sqlite, sql);
-        }
-    }
-
-    #[test]
-    fn a_dump_may_name_the_database_that_it_goes_into() {
-        let own = Into::Database("shop".to_owned());
-        let found = |sql| inspect(Dialect::MySql, own.clone(), sql);
-        assert_eq!(found("CREATE DATABASE `shop`; USE `shop`;"), Findings::default());
-        assert_eq!(found("CREATE TRIGGER a AFTER INSERT ON b FOR EACH ROW INSERT INTO audit.t VALUES (1);"), Findings::default());
-        let other = found("\nUSE other;").other.expect("a finding");
-        assert_eq!((other.line, other.what.as_str()), (2, "`USE OTHER` names the database other"));
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::connection::{Connection, Session, literal, quoted};
+use super::connection::{Connection, literal, quoted};
 use super::{Target, dump, space};
 use crate::probe::ProbeError;
 use crate::probe::backup::decode::Bound;
@@ -152,8 +152,8 @@ pub async fn left_over(
 /// As [`list`].
 pub async fn free_name(server: &Target, run: Uuid, connection: &mut Connection) -> Result<Name, ProbeError> {
     let known = list(server, connection).await?;
-    let number = (1..).find(|number| known.iter().all(|name| !(name.is_of(run) && name.number == *number)));
-    Ok(Name::new(run, number.unwrap_or(1)))
+    let taken = known.iter().filter(|name| name.is_of(run)).map(|name| name.number).max();
+    Ok(Name::new(run, taken.unwrap_or(0) + 1))
 }
 
 /// Makes an empty database, with the character set of the one that the site names.
@@ -183,19 +183,11 @@ pub async fn create(server: &Target, name: &Name) -> Result<(), ProbeError> {
 /// # Errors
 /// The server does not tell the character set of the database that the site names.
 pub async fn statement(server: &Target, name: &Name, connection: &mut Connection) -> Result<String, ProbeError> {
-    let (own, quoted) = (literal(&server.database), quoted(&connection.session, &name.to_string()));
-    let like = match &connection.session {
-        Session::MySql(_) => format!(
-            "SELECT CONCAT('CHARACTER SET ', default_character_set_name, ' COLLATE ', default_collation_name) \
-             FROM information_schema.schemata WHERE schema_name = {own}"
-        ),
-        Session::Postgres(_) => "SELECT format('TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', \
-             pg_encoding_to_char(encoding), datcollate, datctype) FROM pg_database WHERE datname = current_database()"
-            .to_owned(),
-        Session::Sqlite(_) => return Ok(format!("create {}", file(name).display())),
-    };
-    let like = connection.text(&like).await?.unwrap_or_default();
-    Ok(format!("CREATE DATABASE {quoted} {like}"))
+    if server.dialect() == Dialect::Sqlite {
+        return Ok(format!("touch {}", file(name).display()));
+    }
+    let quoted = quoted(&connection.session, &name.to_string());
+    Ok(format!("CREATE DATABASE {quoted} {}", space::character_set(server, connection).await?))
 }
 
 async fn make(server: &Target, name: &Name, connection: &mut Connection) -> Result<(), ProbeError> {
@@ -289,7 +281,9 @@ mod tests {
         assert!(name.is_of(run) && !name.is_of(Uuid::nil()));
         assert!(name.to_string().len() <= 63, "PostgreSQL cuts longer names off");
         assert_eq!(name.owner(Utc::now()), Owner::Alive);
-        for other in ["helpdesk", "opsctl_scratch_", "opsctl_scratch_1_2_3_4_5", &format!("{name}x"), &format!("x{name}")] {
+        for other in
+            ["helpdesk", "opsctl_scratch_", "opsctl_scratch_1_2_3_4_5", &format!("{name}x"), &format!("x{name}")]
+        {
             assert_eq!(other.parse::<Name>(), Err(()), "{other}");
         }
     }

@@ -26,8 +26,7 @@ pub fn fits(folder: &Path, needed: u64) -> Result<String, ProbeError> {
     let free = free(folder)?;
     let shown = |amount| Quantity::bytes(amount).rounded();
     if needed > free {
-        let message =
-            format!("{} has {} free, but about {} are needed", folder.display(), shown(free), shown(needed));
+        let message = format!("{} has {} free, but about {} are needed", folder.display(), shown(free), shown(needed));
         return Err(ProbeError::new("no_space", message).help("make room there, or choose another place"));
     }
     Ok(format!("about {} are needed in {}, {} are free", shown(needed), folder.display(), shown(free)))
@@ -48,9 +47,9 @@ pub async fn size(target: &Target, connection: &mut Connection) -> Result<u64, P
         Session::Sqlite(_) => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()".to_owned(),
     };
     let answer = connection.text(&sql).await?;
-    answer.and_then(|text| text.parse().ok()).ok_or_else(|| {
-        ProbeError::new("bad_answer", format!("{} does not say how large it is", target.shown()))
-    })
+    answer
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| ProbeError::new("bad_answer", format!("{} does not say how large it is", target.shown())))
 }
 
 /// Its tables, as dumps name them: without the schema `public`.
@@ -113,13 +112,32 @@ pub async fn data_folder(target: &Target, connection: &mut Connection) -> Option
 pub async fn sessions(target: &Target, connection: &mut Connection) -> Option<u64> {
     let name = literal(&target.database);
     let sql = match &connection.session {
-        Session::MySql(_) => format!(
-            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID()"
-        ),
+        Session::MySql(_) => {
+            format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = {name} AND id <> CONNECTION_ID()")
+        }
         Session::Postgres(_) => {
             format!("SELECT COUNT(*) FROM pg_stat_activity WHERE datname = {name} AND pid <> pg_backend_pid()")
         }
         Session::Sqlite(_) => return None,
     };
     connection.text(&sql).await.ok()??.parse().ok()
+}
+
+/// What CREATE DATABASE needs to make one with the same character set; nothing for SQLite.
+///
+/// # Errors
+/// The server does not tell.
+pub async fn character_set(target: &Target, connection: &mut Connection) -> Result<String, ProbeError> {
+    let sql = match &connection.session {
+        Session::MySql(_) => format!(
+            "SELECT CONCAT('CHARACTER SET ', default_character_set_name, ' COLLATE ', default_collation_name) \
+             FROM information_schema.schemata WHERE schema_name = {}",
+            literal(&target.database)
+        ),
+        Session::Postgres(_) => "SELECT format('TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L', \
+             pg_encoding_to_char(encoding), datcollate, datctype) FROM pg_database WHERE datname = current_database()"
+            .to_owned(),
+        Session::Sqlite(_) => return Ok(String::new()),
+    };
+    Ok(connection.text(&sql).await?.unwrap_or_default())
 }

@@ -48,7 +48,8 @@ impl Tool {
     /// None of them is.
     pub fn find(names: &[&str]) -> Result<Self, ProbeError> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut candidates = names.iter().flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)));
+        let mut candidates =
+            names.iter().flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)));
         candidates.find(|candidate| candidate.is_file()).map(Self::at).ok_or_else(|| {
             ProbeError::new("no_such_tool", format!("there is no program `{}` on the PATH", names.join("` or `")))
                 .help("install the client programs of the database server")
@@ -79,8 +80,8 @@ impl Tool {
         let password = target.password.as_ref().map(|password| password.expose().to_owned());
         match &target.site.server {
             Server::MySql(options) => {
-                let mut content = "[client]\n".to_owned();
-                let mut set = |key: &str, value: &str| content.push_str(&format!("{key}={}\n", option_value(value)));
+                let mut lines = vec!["[client]".to_owned()];
+                let mut set = |key: &str, value: &str| lines.push(format!("{key}={}", option_value(value)));
                 match options.get_socket() {
                     Some(socket) => set("socket", &socket.display().to_string()),
                     None => {
@@ -91,9 +92,14 @@ impl Tool {
                 }
                 set("user", options.get_username());
                 for (key, names) in MYSQL_TLS {
-                    target.option(names).into_iter().for_each(|path| set(key, path));
+                    if let Some(path) = target.option(names) {
+                        set(key, path);
+                    }
                 }
-                password.iter().for_each(|password| set("password", password));
+                if let Some(password) = &password {
+                    set("password", password);
+                }
+                let content = lines.join("\n") + "\n";
                 self.credentials = Credentials::Options(content, target.name.clone());
             }
             Server::Postgres(options) => {
@@ -244,7 +250,9 @@ impl Running {
 fn complaint(said: &str, status: &str) -> String {
     let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
     let wrong = lines().find(|line| line.to_ascii_lowercase().contains("error"));
-    wrong.or_else(|| lines().next()).map_or_else(|| format!("ended with {status}"), |line| line.chars().take(400).collect())
+    wrong
+        .or_else(|| lines().next())
+        .map_or_else(|| format!("ended with {status}"), |line| line.chars().take(400).collect())
 }
 
 /// The beginning of what is read; the rest is dropped, so that the writer can go on.

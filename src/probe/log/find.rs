@@ -127,7 +127,9 @@ const PACKED: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
 /// `app-20260101.log.gz`.
 pub fn is_older(main: &str, name: &str) -> bool {
     let name = unpacked_name(name);
-    let has_turn = |turn: &str| TURN.as_ref().is_some_and(|shape| shape.is_match(turn));
+    // The cheap look first: making the expression takes longer than listing most folders.
+    let may_be_turn = |turn: &str| turn.bytes().all(|byte| byte.is_ascii_digit() || b"._-:T".contains(&byte));
+    let has_turn = |turn: &str| may_be_turn(turn) && TURN.as_ref().is_some_and(|shape| shape.is_match(turn));
     let in_the_middle = || {
         let (stem, ending) = main.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())?;
         name.strip_prefix(stem)?.strip_suffix(ending)?.strip_suffix('.')

@@ -129,7 +129,7 @@ impl<'s> Look<'s> {
         if !logs.is_empty() {
             let names =
                 logs.iter().filter_map(|log| log.path.file_name()).map(|name| name.to_string_lossy().into_owned());
-            self.subject.note(format!("with the rotated {}", names.collect::<Vec<_>>().join(", ")));
+            self.subject.note(format!("read together with the rotated {}", names.collect::<Vec<_>>().join(", ")));
         }
         Ok(logs)
     }
@@ -213,8 +213,8 @@ impl<'s> Look<'s> {
                     .help("leave out `since` to count the whole file")
             }
             ReadError::LastOfPacked => {
-                ProbeError::new("packed", format!("{path} is packed: it has no end to start from"))
-                    .help("leave out `last`")
+                ProbeError::new("packed", format!("{path} is compressed, so it cannot be read from its end"))
+                    .help("leave out `last`, or name the log that is not compressed yet")
             }
             ReadError::Scan(ScanError::Stopped { .. }) if self.setting.watch.cancel.is_cancelled() => {
                 ProbeError::new("cancelled", format!("the look at {path} was cancelled"))
@@ -224,7 +224,7 @@ impl<'s> Look<'s> {
                 let (read, size, matches) = (of(*read), of(log.size), tally.matches);
                 let limit = Quantity::duration(self.setting.limit).rounded();
                 let message = format!(
-                    "the time limit of {limit} came after {read} of {path} ({size}), with {matches} matches so far"
+                    "{path} was not read to its end within {limit}: {read} of {size}, with {matches} matches so far"
                 );
                 ProbeError::new("time_limit", message)
                     .help("give the step more time with `timeout`, or a shorter `since`")
@@ -252,7 +252,7 @@ impl<'s> Look<'s> {
             self.subject.set("newest_age", Value::duration(micros(now - newest).unwrap_or_default()));
             if newest > now + AHEAD {
                 let ahead = Quantity::duration(micros(newest - now).unwrap_or_default()).rounded();
-                self.subject.note(format!("its newest timestamp is {ahead} in the future"));
+                self.subject.note(format!("its newest timestamp is {ahead} in the future: a wrong clock or time zone"));
             }
         }
         self.subject.set("size", Value::bytes(size));

@@ -108,10 +108,10 @@ impl LogFile {
     /// The first and the last bytes of a plain file; the last ones start after a newline.
     pub fn ends(&self) -> io::Result<(Vec<u8>, Vec<u8>)> {
         let sample = SAMPLE as u64;
-        let mut head = Vec::new();
+        let mut head = Vec::with_capacity(SAMPLE + 1);
         let head_end = self.start + sample;
         self.range(self.start, head_end).read_to_end(&mut head)?;
-        let mut tail = Vec::new();
+        let mut tail = Vec::with_capacity(SAMPLE + 1);
         if self.size > head_end {
             self.range((self.size - sample).max(head_end), self.size).read_to_end(&mut tail)?;
             let start = memchr(b'\n', &tail).map_or(tail.len(), |newline| newline + 1);

@@ -16,7 +16,10 @@ use super::command_line;
 use crate::probe::{Context, ProbeError};
 
 /// The whole list of arguments of one process: more than Linux lets a program have in one piece.
-const MOST_ARGUMENTS: u64 = 2 * 1024 * 1024;
+const MOST_ARGUMENTS: usize = 2 * 1024 * 1024;
+
+/// Bytes read at a time.
+const BLOCK: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
@@ -147,7 +150,10 @@ impl ProcessTable {
             let entry = entry.map_err(|error| trouble(&error))?;
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
             match read_into(&mut text, &format!("/proc/{pid}/stat")) {
-                Ok(()) => processes.extend(parse_stat(&String::from_utf8_lossy(&text))),
+                Ok(()) => processes.extend(match std::str::from_utf8(&text) {
+                    Ok(text) => parse_stat(text),
+                    Err(_) => parse_stat(&String::from_utf8_lossy(&text)),
+                }),
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => denied = true,
                 // It has ended meanwhile.
                 Err(_) => {}
@@ -212,6 +218,7 @@ impl Process {
             if !self.kernel && read_into(&mut arguments, &format!("/proc/{}/cmdline", self.pid)).is_err() {
                 arguments.clear();
             }
+            arguments.shrink_to_fit();
             arguments
         })
     }
@@ -290,9 +297,23 @@ impl Executable {
     }
 }
 
+/// Reads a file of `/proc`, which the kernel writes anew for each opening: a read that does not fill the buffer was the
+/// last one, so that most files take one.
 fn read_into(text: &mut Vec<u8>, path: &str) -> io::Result<()> {
-    text.clear();
-    File::open(path)?.take(MOST_ARGUMENTS).read_to_end(text).map(|_| ())
+    let mut file = File::open(path)?;
+    let mut end = 0;
+    loop {
+        text.resize(end + BLOCK, 0);
+        let read = match file.read(&mut text[end..]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        end += read;
+        if read < BLOCK || end >= MOST_ARGUMENTS {
+            text.truncate(end);
+            return Ok(());
+        }
+    }
 }
 
 fn uptime() -> Result<Duration, ProbeError> {
@@ -307,20 +328,23 @@ fn uptime() -> Result<Duration, ProbeError> {
 fn parse_stat(text: &str) -> Option<Process> {
     const KERNEL_THREAD: u64 = 0x0020_0000;
     let (pid, rest) = text.split_once(" (")?;
-    let (comm, rest) = rest.rsplit_once(") ")?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    // The numbers of the manual page count from the pid, which is the first.
-    let field = |number: usize| fields.get(number - 3).copied();
-    let number = |of: usize| field(of)?.parse::<u64>().ok();
+    let (comm, rest) = rest.rsplit_once(')')?;
+    // The numbers of the manual page count from the pid, which is the first; what follows the 24th is not needed.
+    let mut fields = [""; 22];
+    for (field, word) in fields.iter_mut().zip(rest.split_ascii_whitespace()) {
+        *field = word;
+    }
+    let field = |number: usize| fields[number - 3];
+    let number = |of: usize| field(of).parse::<u64>().ok();
     let ticks = rustix::param::clock_ticks_per_second();
     let time = |ticked: u64| Duration::from_secs_f64(ticked as f64 / ticks as f64);
     Some(Process {
         names: OnceLock::new(),
         arguments: OnceLock::new(),
         pid: pid.parse().ok()?,
-        parent: field(4)?.parse().ok()?,
+        parent: field(4).parse().ok()?,
         comm: comm.to_owned(),
-        state: State::of_letter(field(3)?),
+        state: State::of_letter(field(3)),
         kernel: number(9)? & KERNEL_THREAD != 0,
         threads: number(20)?,
         memory: number(24)?.saturating_mul(rustix::param::page_size() as u64),

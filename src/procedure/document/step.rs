@@ -164,13 +164,12 @@ impl Document<'_> {
         Some(expression)
     }
 
-    /// Whether the step can be reached at this site: its `when` is not false by variables alone. Inputs of a step that
-    /// cannot, such as the empty name of a service that the site does not have, are nobody's mistake.
+    /// Whether the step can be reached at this site: its `when` is not false whatever the other steps find. Inputs of a
+    /// step that cannot, such as the empty name of a service that the site does not have, are nobody's mistake.
     fn applies(&self, when: Option<&Expression>) -> Applies {
-        let Some(when) = when else { return Applies::Yes };
-        let by_variables = when.roots().all(|root| root == "vars") && when.reads() == Reads::Steps(BTreeSet::new());
         let context = minijinja::context! { vars => template::context_of(self.vars) };
-        if by_variables && when.holds(&context) == Ok(false) { Applies::Never } else { Applies::Yes }
+        // What reads a step cannot be told here, unless a variable before it decides alone.
+        if when.is_some_and(|when| when.holds(&context) == Ok(false)) { Applies::Never } else { Applies::Yes }
     }
 
     fn retry(&self, node: &Node) -> Option<Retry> {

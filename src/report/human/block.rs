@@ -95,7 +95,7 @@ fn messages(subject: &SubjectResult) -> Vec<String> {
         messages.extend(unknown.into_iter().map(ToString::to_string));
     } else if !unknown.is_empty() {
         let facts: Vec<&str> = unknown.into_iter().map(|check| check.fact.as_str()).collect();
-        messages.push(format!("could not tell {}", facts.join(", ")));
+        messages.push(format!("could not tell: {}", facts.join(", ")));
     }
     if messages.is_empty() {
         messages.push(subject.outcome.to_string());
