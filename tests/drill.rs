@@ -66,7 +66,7 @@ where
 }
 
 fn database(system: &System) -> PathBuf {
-    system.folder().join("helpdesk.sqlite3")
+    system.folder().join("data/helpdesk.sqlite3")
 }
 
 /// The backups by name, oldest first, without the pointer.

@@ -62,3 +62,200 @@ fn the_backup_check_has_every_documented_step_and_criterion() {
     let steps = ["backup-yesterday-exists", "backup-dry-run-restore", "backup-size-normal"];
     assert_documented("daily/backup-check", &steps, "0 9 * * *", 10, 3);
 }
+
+// --- emergencies and security incidents ---
+
+/// Steps and limits as documented; the criteria that the document states, and those that close its gaps.
+fn assert_emergency(id: &str, steps: &[&str], minutes: u64, criteria: usize) {
+    let procedure = load(id);
+    let ids: Vec<&str> = procedure.steps.iter().map(|step| step.id.as_str()).collect();
+    for step in steps {
+        assert!(ids.contains(step), "{id} lacks the documented step {step}: {ids:?}");
+    }
+    assert_eq!(procedure.budget, Some(std::time::Duration::from_mins(minutes)), "{id}");
+    assert_eq!(procedure.report.as_deref(), Some("emergency"), "{id}");
+    assert!(procedure.original_title.is_some(), "{id} has a title in the document");
+    assert!(procedure.criteria.len() >= criteria, "{id} lacks a documented criterion");
+    for criterion in &procedure.criteria {
+        assert!(!criterion.proven_by.is_empty() || criterion.clock.is_some(), "nothing proves: {}", criterion.says);
+    }
+    // The first criterion of each is its time.
+    assert!(procedure.criteria[0].clock.is_some(), "{id}: the clock proves {}", procedure.criteria[0].says);
+}
+
+fn position(procedure: &Procedure, step: &str) -> usize {
+    procedure.steps.iter().position(|known| known.id.as_str() == step).unwrap_or_else(|| panic!("no step {step}"))
+}
+
+/// They come in this order.
+fn assert_order(id: &str, steps: &[&str]) {
+    let procedure = load(id);
+    let at: Vec<usize> = steps.iter().map(|step| position(&procedure, step)).collect();
+    assert!(at.is_sorted(), "{id}: {steps:?} stand at {at:?}");
+}
+
+#[test]
+fn an_outage_is_identified_with_every_documented_step() {
+    let steps = [
+        "confirm-outage",
+        "svc-apache2",
+        "svc-mysql",
+        "proc-python",
+        "log-apache-tail",
+        "log-django-tail",
+        "classify-severity",
+        "escalate-it",
+        "notify-users-outage",
+    ];
+    assert_emergency("emergency/outage-identify", &steps, 15, 3);
+}
+
+#[test]
+fn service_is_restored_with_every_documented_step_evidence_first_and_from_the_bottom_up() {
+    let steps = [
+        "evidence-before-restart",
+        "svc-apache2",
+        "svc-mysql",
+        "svc-redis",
+        "disk",
+        "memory",
+        "restart-apache2",
+        "restart-mysql",
+        "restart-helped",
+        "apache-configtest",
+        "mysql-processlist",
+        "db-damaged",
+        "restore-latest",
+        "test-login",
+        "test-ticket-creation",
+        "test-basic-functions",
+        "notify-users-restored",
+        "record-cause",
+    ];
+    assert_emergency("emergency/outage-restore", &steps, 120, 4);
+    let order = [
+        "evidence-before-restart",
+        "mysql-processlist",
+        "disk",
+        "apache-configtest",
+        "db-damaged",
+        "restart-mysql",
+        "restart-redis",
+        "restart-apache2",
+    ];
+    assert_order("emergency/outage-restore", &order);
+}
+
+#[test]
+fn data_loss_is_identified_with_every_documented_step() {
+    let steps = [
+        "django-check-deploy",
+        "check-table-auth-user",
+        "damaged-tables",
+        "lost-data",
+        "loss-time",
+        "escalate-it",
+        "escalate-management",
+        "notify-users",
+    ];
+    assert_emergency("emergency/data-loss-identify", &steps, 30, 3);
+}
+
+#[test]
+fn data_are_restored_with_every_documented_step_while_only_the_database_runs() {
+    let steps = [
+        "stop-apache2",
+        "stop-mysql",
+        "copy-damaged-db",
+        "restore-latest",
+        "django-check-deploy",
+        "test-queries",
+        "start-mysql",
+        "start-apache2",
+        "test-all-functions",
+        "test-user-data",
+        "test-tickets",
+        "save-binlogs",
+        "notify-users-restored",
+        "flush-stale-cache",
+    ];
+    assert_emergency("emergency/data-restore", &steps, 240, 4);
+    let order = [
+        "choose-backup",
+        "backup-whole",
+        "stop-apache2",
+        "stop-mysql",
+        "copy-damaged-db",
+        "save-binlogs",
+        "start-mysql",
+        "approve-restore",
+        "restore-latest",
+        "test-queries",
+        "flush-stale-cache",
+        "start-apache2",
+        "test-all-functions",
+    ];
+    assert_order("emergency/data-restore", &order);
+}
+
+#[test]
+fn a_security_incident_is_identified_with_every_documented_step() {
+    let steps = [
+        "log-security-words",
+        "log-failed-logins",
+        "attack-type",
+        "damage-extent",
+        "incident-priority",
+        "escalate-management",
+        "escalate-it",
+        "escalate-security",
+    ];
+    assert_emergency("security/incident-identify", &steps, 30, 3);
+}
+
+#[test]
+fn a_threat_is_neutralised_with_every_documented_step_and_evidence_is_kept_before() {
+    let steps = [
+        "isolation-needed",
+        "stop-apache2",
+        "lock-suspicious",
+        "force-password-change",
+        "upgrade-os",
+        "upgrade-django",
+        "notify-users-security",
+    ];
+    assert_emergency("security/incident-neutralise", &steps, 120, 4);
+    let order =
+        ["preserve-evidence", "accounts-to-lock", "stop-apache2", "lock-suspicious", "end-sessions", "recheck-indicators"];
+    assert_order("security/incident-neutralise", &order);
+}
+
+#[test]
+fn each_kind_of_emergency_is_led_through_both_halves_as_one_incident() {
+    for (id, halves) in [
+        ("emergency/outage", ["emergency/outage-identify", "emergency/outage-restore"]),
+        ("emergency/data-loss", ["emergency/data-loss-identify", "emergency/data-restore"]),
+        ("security/incident", ["security/incident-identify", "security/incident-neutralise"]),
+    ] {
+        let procedure = load(id);
+        let called: Vec<String> = procedure.calls().map(ToString::to_string).collect();
+        assert_eq!(called, halves, "{id}");
+        assert_eq!(procedure.report.as_deref(), Some("emergency"), "{id}");
+    }
+}
+
+#[test]
+fn a_site_without_redis_and_packages_to_repair_needs_nothing_for_them() {
+    let (library, _) = helpdesk();
+    assert!(library.ids().count() > 9);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("opsctl.yaml");
+    let site = "site: test\npacks: [helpdesk]\n\
+                vars: { site_url: http://127.0.0.1/, cache_service: '', web_service: '', database_folder: '' }\n\
+                databases: { helpdesk: { url: \"sqlite:///nowhere\" } }\n";
+    std::fs::write(&file, site).expect("written");
+    let site = Site::read(&file).expect("a site file without mistakes");
+    let library = Library::open(&site, &Vars::new()).expect("a library");
+    let all: Vec<&ProcedureId> = library.ids().collect();
+    assert!(library.load(all, &site).map_err(|wrong| wrong.render(false)).is_ok());
+}

@@ -16,6 +16,7 @@ mod action_sql;
 mod cli;
 mod docs;
 mod drill;
+mod drill_emergency;
 mod engine;
 mod escalation;
 mod examples;

@@ -13,8 +13,10 @@ use super::check::block_on;
 use super::message::{self, Failure};
 use super::settings::Globals;
 use super::signals::Signals;
-use crate::drill::{Fault, PRACTISED, System};
+use crate::drill::{Fault, LEFT_OPEN, PRACTISED, System, score};
+use crate::journal::{Access, Journal};
 use crate::model::outcome::Exit;
+use crate::model::record::Record;
 
 pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
     if matches.get_flag("list-faults") {
@@ -82,6 +84,7 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
         let practised = practised.args(command).process_group(0).spawn();
         let practised = practised.map_err(|error| failed(format!("cannot start the program itself: {error}")))?;
         let status = pass_on(signals, practised).await;
+        say_score(&system, faults).await;
         status.map_err(|error| failed(format!("cannot wait for the practised command: {error}")))
     })?
     .map(|status| match status.code() {
@@ -92,6 +95,24 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
         Some(143) => Exit::Terminated,
         _ => Exit::CouldNotTell,
     })
+}
+
+/// After the report: how the emergency was handled. Beside standard output, which may be for a machine.
+async fn say_score(system: &System, faults: &[Fault]) {
+    let read = async {
+        let journal = Journal::open(&system.journal(), Access::Read).await?;
+        let last = journal.find("last").await?;
+        journal.replay(last).await
+    };
+    // Without a run there is nothing to say: help was shown, or a mistake was found before.
+    let Ok(events) = read.await else { return };
+    let record = Record::of(&events);
+    if let Some(text) = score(&record, faults) {
+        message::warn(&text);
+    }
+    if record.suspended.is_some() {
+        message::warn(LEFT_OPEN);
+    }
 }
 
 /// Every signal goes to the command, which ends in order; the practice system goes after it.

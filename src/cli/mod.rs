@@ -36,6 +36,9 @@ pub fn main() -> ExitCode {
     if args.get(1).is_some_and(|word| word == crate::drill::SERVICE) {
         return crate::drill::service(args.drain(2..));
     }
+    if args.get(1).is_some_and(|word| word == crate::drill::CONTROL) {
+        return crate::drill::control(args.drain(2..));
+    }
     let practised = Practised::from_environment();
     if let Some(practised) = practised.as_ref().filter(|practised| practised.is_alone()) {
         practised.tidy();

@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
-use super::data::{SCHEMA, Story};
+use super::data::{DELETED, SCHEMA, Story, taken_over};
 use super::fault::Fault;
 use super::setup::Setup;
 
@@ -55,7 +55,9 @@ pub(super) async fn grow_database(setup: &Setup, now: DateTime<Utc>) -> Result<V
         grown = at;
         backups.push(Backup { day, at, dump: dump(&mut connection).await? });
     }
-    run(&mut connection, format!("{}COMMIT;", story.inserts(grown, now))).await?;
+    let deleted = if setup.has(Fault::DataDeleted) { DELETED } else { "" };
+    let taken_over = if setup.has(Fault::Intruder) { taken_over() } else { String::new() };
+    run(&mut connection, format!("{}{deleted}{taken_over}COMMIT;", story.inserts(grown, now))).await?;
     connection.close().await?;
 
     if let Some(newest) = backups.last_mut().filter(|_| setup.has(Fault::BackupSmall)) {

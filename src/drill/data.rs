@@ -21,6 +21,7 @@ CREATE TABLE crm_ticketcomment (id INTEGER PRIMARY KEY, ticket_id INTEGER NOT NU
 author_id INTEGER NOT NULL REFERENCES auth_user(id), content TEXT NOT NULL, created_at DATETIME NOT NULL);
 CREATE TABLE activity_log (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user(id), \
 action_type TEXT NOT NULL, description TEXT NOT NULL, ip_address TEXT NOT NULL, created_at DATETIME NOT NULL);
+CREATE TABLE django_session (session_key TEXT PRIMARY KEY, session_data TEXT NOT NULL, expire_date DATETIME NOT NULL);
 CREATE INDEX crm_ticket_status ON crm_ticket (status, priority);
 CREATE INDEX activity_log_created_at ON activity_log (created_at);
 ";
@@ -68,7 +69,7 @@ struct Row {
 /// All rows by table, oldest first; ids count from 1.
 #[derive(Debug)]
 pub(super) struct Story {
-    tables: [(&'static str, Vec<Row>); 5],
+    tables: [(&'static str, Vec<Row>); 6],
 }
 
 impl Story {
@@ -91,6 +92,7 @@ impl Story {
                 ("crm_ticket", tickets),
                 ("crm_ticketcomment", comments),
                 ("activity_log", activity),
+                ("django_session", sessions(now)),
             ],
         }
     }
@@ -169,7 +171,24 @@ fn tickets(now: DateTime<Utc>, dice: &mut Dice, comments: &mut Vec<Row>, activit
     tickets
 }
 
+/// Those of the agents, who work.
+fn sessions(now: DateTime<Utc>) -> Vec<Row> {
+    let ends = stored(now + TimeDelta::days(14));
+    (1..=AGENTS).map(|_| Row { at: now - TimeDelta::hours(3), values: format!("'e30:drill','{ends}'") }).collect()
+}
+
 fn activity_row(at: DateTime<Utc>, user: u64, action: &str, description: &str, dice: &mut Dice) -> Row {
     let address = 2 + dice.below(250);
     Row { at, values: format!("{user},'{action}','{description}','10.20.0.{address}','{}'", stored(at)) }
+}
+
+/// Where the attack of [`super::fault::Fault::Intruder`] comes from: an address that is kept for examples.
+pub(super) const INTRUDER: &str = "203.0.113.66";
+
+/// What was deleted behind the application's back: the comments of these tickets are still there.
+pub(super) const DELETED: &str = "DELETE FROM crm_ticket WHERE id % 3 = 0;";
+
+/// Two accounts whose passwords were guessed.
+pub(super) fn taken_over() -> String {
+    format!("UPDATE crm_userprofile SET last_login_ip = '{INTRUDER}' WHERE user_id IN (17, 23);")
 }

@@ -24,10 +24,12 @@ pub enum Fault {
     LatestDangling,
     ProcessGone,
     DiskFull,
+    DataDeleted,
+    Intruder,
 }
 
 impl Fault {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SiteDown,
         Self::SiteSlow,
         Self::SiteError,
@@ -46,6 +48,8 @@ impl Fault {
         Self::LatestDangling,
         Self::ProcessGone,
         Self::DiskFull,
+        Self::DataDeleted,
+        Self::Intruder,
     ];
 
     /// The name on the command line.
@@ -58,6 +62,12 @@ impl Fault {
     #[must_use]
     pub fn about(self) -> &'static str {
         self.words().1
+    }
+
+    /// Whether the service (`web`, `database`) that shows it is whole again when it is started anew.
+    #[must_use]
+    pub fn ends_with_restart(self) -> bool {
+        matches!(self, Self::SiteDown | Self::SiteHangs | Self::DatabaseLocked)
     }
 
     fn words(self) -> (&'static str, &'static str) {
@@ -80,6 +90,8 @@ impl Fault {
             Self::LatestDangling => ("latest-dangling", "latest.sql.gz points to a file that does not exist"),
             Self::ProcessGone => ("process-gone", "the application's worker does not run"),
             Self::DiskFull => ("disk-full", "a small disk is full to the last byte (needs root to mount it)"),
+            Self::DataDeleted => ("data-deleted", "a third of the tickets was deleted past the application"),
+            Self::Intruder => ("intruder", "passwords are guessed from one address; two accounts were taken over"),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use super::data::INTRUDER;
 use super::dice::Dice;
 use super::fault::Fault;
 use super::setup::Setup;
@@ -18,6 +19,7 @@ const HISTORY_MINUTES: i64 = 30 * 60;
 const OLD_ERROR_MINUTES: i64 = 27 * 60;
 const STORM_MINUTES: std::ops::Range<i64> = 2..55;
 const CRASH_MINUTES: i64 = 20;
+const GUESSED_MINUTES: std::ops::Range<i64> = 10..40;
 
 /// Django's documented `verbose` formatter: `{levelname} {asctime} {module} {process:d} {thread:d} {message}`.
 pub(super) fn django(at: DateTime<Tz>, level: &str, module: &str, message: &str) -> String {
@@ -79,6 +81,9 @@ pub(super) fn write_history(setup: &Setup, now: DateTime<Utc>) -> io::Result<()>
         if setup.has(Fault::ErrorStorm) && STORM_MINUTES.contains(&minutes_ago) {
             storm(at, &mut dice, &mut django_log, &mut apache_log);
         }
+        if setup.has(Fault::Intruder) && GUESSED_MINUTES.contains(&minutes_ago) {
+            guesses(at, minutes_ago == GUESSED_MINUTES.start, &mut django_log);
+        }
         if setup.has(Fault::ErrorStorm) && minutes_ago == CRASH_MINUTES {
             django_log.push_str(&django(at, "CRITICAL", "wsgi", "worker is out of memory, giving up"));
         }
@@ -88,6 +93,19 @@ pub(super) fn write_history(setup: &Setup, now: DateTime<Utc>) -> io::Result<()>
     }
     fs::write(setup.apache_log(), apache_log)?;
     fs::write(setup.access_log(), access_log)
+}
+
+/// One minute in which passwords are guessed; in the last one, two are right.
+fn guesses(minute: DateTime<Tz>, last: bool, log: &mut String) {
+    for second in (0..60).step_by(6) {
+        let at = minute + TimeDelta::seconds(second);
+        let user = 12 + second / 3;
+        log.push_str(&django(at, "WARNING", "auth", &format!("Failed login for user {user} from {INTRUDER}")));
+    }
+    for user in [17, 23].into_iter().filter(|_| last) {
+        let at = minute + TimeDelta::seconds(59);
+        log.push_str(&django(at, "INFO", "auth", &format!("user {user} logged in from {INTRUDER}")));
+    }
 }
 
 /// One minute of a storm: six errors, each with the stack trace that Django writes, and one in Apache's log.

@@ -11,20 +11,25 @@ use chrono::Utc;
 use tempfile::TempDir;
 
 mod backups;
+mod control;
 mod data;
 mod dice;
 mod fault;
 mod logs;
 mod orphan;
+mod score;
 mod service;
 mod setup;
 mod site;
 mod small_disk;
 
+pub use control::{CONTROL, control};
 pub use fault::{Fault, UnknownFault};
 pub use orphan::{PRACTISED, Practised};
+pub use score::{LEFT_OPEN, score};
 pub use service::{SERVICE, service};
 
+use control::Control;
 use service::Service;
 use setup::Setup;
 use small_disk::SmallDisk;
@@ -37,7 +42,7 @@ use small_disk::SmallDisk;
 #[derive(Debug)]
 pub struct System {
     // The order of the fields is the order of the end.
-    _services: Vec<Service>,
+    _control: Control,
     _small_disk: Option<SmallDisk>,
     _folder: TempDir,
     setup: Setup,
@@ -81,8 +86,12 @@ impl System {
         let files = |source| DrillError::Files { place: place.clone(), source };
         let folder =
             tempfile::Builder::new().prefix(setup::FOLDER_PREFIX).rand_bytes(5).tempdir_in(&place).map_err(files)?;
-        let setup =
-            Setup { root: folder.path().to_owned(), timezone: setup::machine_timezone(), faults: faults.to_vec() };
+        let mut setup = Setup {
+            root: folder.path().to_owned(),
+            timezone: setup::machine_timezone(),
+            port: 0,
+            faults: faults.to_vec(),
+        };
         // Before the first file: should this process be killed, they tidy up.
         let database = Service::start("database", &setup, own_exe)?;
         let web = Service::start("web", &setup, own_exe)?;
@@ -91,15 +100,17 @@ impl System {
         let small_disk = setup.has(Fault::DiskFull).then(|| SmallDisk::mount(&setup.small_disk())).transpose()?;
 
         // The database comes first: the web server looks at it when it begins.
-        let mut services = vec![database.ready()?.0];
+        let mut services = vec![("database", database.ready()?.0)];
         let (web, address) = web.ready()?;
-        services.push(web);
+        services.push(("web", web));
         if let Some(worker) = worker {
-            services.push(worker.ready()?.0);
+            services.push(("worker", worker.ready()?.0));
         }
+        setup.port = address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0);
         let url = format!("http://{address}");
-        site::write(&setup, &url).map_err(files)?;
-        Ok(Self { _services: services, _small_disk: small_disk, _folder: folder, setup, url })
+        site::write(&setup, &url, own_exe).map_err(files)?;
+        let control = Control::open(services, &setup, own_exe).map_err(files)?;
+        Ok(Self { _control: control, _small_disk: small_disk, _folder: folder, setup, url })
     }
 
     /// What `--site` is given.
@@ -138,6 +149,9 @@ fn write_files(setup: &Setup) -> Result<(), DrillError> {
     let now = Utc::now();
     let files = |source| DrillError::Files { place: setup.root.clone(), source };
     let database = |source| DrillError::Database { place: setup.root.clone(), source };
+    for folder in setup.kept().iter().chain([&setup.data()]) {
+        std::fs::create_dir(folder).map_err(files)?;
+    }
     std::thread::scope(|threads| {
         let logs = threads.spawn(|| logs::write_history(setup, now));
         // On a thread of its own: the caller may be inside of a runtime already.

@@ -75,6 +75,11 @@ impl Service {
         };
         Err(DrillError::Service { name: self.name.clone(), reason })
     }
+
+    /// Whether it lives.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
 }
 
 impl Drop for Service {

@@ -15,6 +15,8 @@ pub(super) const FOLDER_PREFIX: &str = "opsctl-drill-";
 pub(super) struct Setup {
     pub root: PathBuf,
     pub timezone: Tz,
+    /// Of the web server; 0 until it has chosen one.
+    pub port: u16,
     pub faults: Vec<Fault>,
 }
 
@@ -32,7 +34,21 @@ impl Setup {
     }
 
     pub fn database(&self) -> PathBuf {
-        self.root.join("helpdesk.sqlite3")
+        self.data().join("helpdesk.sqlite3")
+    }
+
+    /// The data folder of the database.
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// Folders for what is kept in an emergency.
+    pub fn kept(&self) -> [PathBuf; 3] {
+        ["damaged", "before-restore", "evidence"].map(|name| self.root.join(name))
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("log")
     }
 
     pub fn access_log(&self) -> PathBuf {
@@ -69,7 +85,7 @@ impl Setup {
 
     /// As arguments of a service; [`Setup::from_args`] reads them.
     pub fn to_args(&self) -> impl Iterator<Item = OsString> {
-        [self.root.clone().into(), self.timezone.name().into()]
+        [self.root.clone().into(), self.timezone.name().into(), self.port.to_string().into()]
             .into_iter()
             .chain(self.faults.iter().map(|fault| fault.name().into()))
     }
@@ -77,8 +93,9 @@ impl Setup {
     pub fn from_args(mut args: impl Iterator<Item = OsString>) -> Option<Self> {
         let root = PathBuf::from(args.next()?);
         let timezone = args.next()?.to_str()?.parse().ok()?;
+        let port = args.next()?.to_str()?.parse().ok()?;
         let faults = args.map(|word| word.to_str()?.parse().ok()).collect::<Option<_>>()?;
-        Some(Self { root, timezone, faults })
+        Some(Self { root, timezone, port, faults })
     }
 }
 

@@ -4,13 +4,22 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::control::CONTROL;
 use super::setup::Setup;
 
-pub(super) fn write(setup: &Setup, url: &str) -> io::Result<()> {
-    fs::write(setup.site_file(), text(setup, url))
+pub(super) fn write(setup: &Setup, url: &str, own_exe: &Path) -> io::Result<()> {
+    fs::write(setup.site_file(), text(setup, url, own_exe))
 }
 
-fn text(setup: &Setup, url: &str) -> String {
+fn text(setup: &Setup, url: &str, own_exe: &Path) -> String {
+    let [damaged, safety, evidence] = setup.kept();
+    let command = |service: &str, verb: &str| {
+        format!("[{}, {CONTROL}, {}, {service}, {verb}]", quoted(own_exe), quoted(&setup.root))
+    };
+    let managed = |service: &str| {
+        let verbs = ["status", "start", "stop", "restart"];
+        verbs.map(|verb| format!("    {verb}: {}\n", command(service, verb))).concat()
+    };
     format!(
         "# Written by `opsctl drill`; gone when the drill ends.
 site: drill
@@ -26,6 +35,28 @@ vars:
   application_pattern: {worker}
   cache_process: \"\"
   disk_paths: {disk}
+  web_service: helpdesk-web
+  database_service: helpdesk-database
+  cache_service: \"\"
+  web_configuration_test: [\"true\"]
+  process_list_query: PRAGMA database_list
+  table_check: {check}
+  application_check: []
+  database_folder: {data}
+  damaged_folder: {damaged}
+  safety_folder: {safety}
+  security_logs: [{django_log}, {apache_log}]
+  log_folder: {logs}
+  evidence_folder: {evidence}
+  evidence_database_name: evidence_%Y%m%d_%H%M%S.db
+services:
+  helpdesk-web:
+{web_service}  helpdesk-database:
+{database_service}roles:
+  it-team: {{ mail: it-team@example.com }}
+  management: {{ mail: management@example.com }}
+  security-team: {{ mail: security@example.com }}
+  users: {{ mail: users@example.com }}
 databases:
   helpdesk: {{ url: {database} }}
 journal: {journal}
@@ -38,6 +69,14 @@ journal: {journal}
         database_process = setup.process_name("database"),
         worker = setup.process_name("worker"),
         disk = quoted(setup.disk()),
+        check = command("database", "check"),
+        data = quoted(setup.data()),
+        damaged = quoted(damaged),
+        safety = quoted(safety),
+        logs = quoted(setup.logs()),
+        evidence = quoted(evidence),
+        web_service = managed("web"),
+        database_service = managed("database"),
         journal = quoted(setup.journal()),
         database = quoted(database_url(&setup.database())),
     )

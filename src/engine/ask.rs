@@ -525,12 +525,15 @@ fn said(name: &str, outcome: Outcome, answer: &Answer, text: &str) -> SubjectRes
             .iter()
             .map(|file| format!("file {} ({} bytes, SHA-256 {})", file.name, file.size, file.sha256)),
     );
+    let mut facts = Facts::from([("by".to_owned(), Value::text(answer.by.clone()))]);
+    // For later steps: a note may be the name that they work with.
+    facts.extend(answer.note.iter().map(|note| ("note".to_owned(), Value::text(note.trim()))));
     SubjectResult {
         name: name.to_owned(),
         outcome,
         error: None,
         notes,
-        facts: Facts::from([("by".to_owned(), Value::text(answer.by.clone()))]),
+        facts,
         checks: Vec::new(),
     }
 }

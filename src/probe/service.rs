@@ -2,6 +2,7 @@
 //! and every user.
 
 mod clock;
+mod managed;
 mod name;
 mod properties;
 mod tool;
@@ -9,6 +10,7 @@ mod unit;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use self::clock::Clock;
 use self::properties::Properties;
@@ -22,7 +24,8 @@ use crate::model::value::Value;
 pub static KIND: Kind = Kind {
     name: "service",
     about: "services and other units of systemd, one result each; without `name` the failed and crash-looping units of \
-            the whole machine. The last lines of their logs are kept of units that do not run",
+            the whole machine. A name of `services` in the site file is asked with its own `status`, which tells \
+            `active` and `state` alone. The last lines of their logs are kept of units that do not run",
     inputs: &[
         InputSpec {
             name: "name",
@@ -141,14 +144,41 @@ impl Probe for Services {
 
     fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
         async move {
-            let systemd = Systemd::of_this_machine(cx)?;
-            if self.units.is_empty() { self.machine(&systemd).await } else { self.each(&systemd).await }
+            if self.units.is_empty() {
+                return self.machine(&Systemd::of_this_machine(cx)?).await;
+            }
+            let (own, others) = self.clone().divided(cx);
+            let mut seen = Observation::default();
+            let deadline = Instant::now() + cx.limit;
+            for name in &own.names {
+                if let Some(service) = cx.services.get(name) {
+                    seen.subjects.push(managed::look(name, service, deadline, cx).await);
+                }
+            }
+            if !others.names.is_empty() {
+                let units = others.each(&Systemd::of_this_machine(cx)?).await?;
+                seen.subjects.extend(units.subjects);
+                seen.evidence.extend(units.evidence);
+            }
+            Ok(seen)
         }
         .boxed()
     }
 }
 
 impl Services {
+    /// Those that the site file manages, and those of systemd.
+    fn divided(self, cx: &Context) -> (Self, Self) {
+        let empty = || Self { names: Vec::new(), units: Vec::new(), except: self.except.clone() };
+        let (mut own, mut others) = (empty(), empty());
+        for (name, unit) in self.names.into_iter().zip(self.units) {
+            let part = if cx.services.contains_key(&name) { &mut own } else { &mut others };
+            part.names.push(name);
+            part.units.push(unit);
+        }
+        (own, others)
+    }
+
     async fn each(&self, systemd: &Systemd<'_>) -> Result<Observation, ProbeError> {
         let shown = systemd.show(&self.units).await?;
         if shown.len() != self.units.len() {

@@ -37,6 +37,8 @@ fn expected(fault: Fault) -> (i32, &'static [(&'static str, &'static str)]) {
         }
         Fault::ProcessGone => (2, &[("proc-python", "count 0, expected at least 1")]),
         Fault::DiskFull => (2, &[("disk-free", "free 0 % (0 B), expected above 20 %")]),
+        // What no look of the morning sees.
+        Fault::DataDeleted | Fault::Intruder => (0, &[]),
     }
 }
 
@@ -121,7 +123,7 @@ fn the_list_of_faults_has_each_of_them() {
 fn any_command_can_be_practised_and_each_drill_begins_anew() {
     drill(&["daily"]).exits(0).says("backup-check   never run  ").says("system-health  never run  ");
     drill(&["daily", "backup-check", "--fault", "backup-empty"]).exits(2).says("FAIL  backup-size-normal  ");
-    drill(&["lint"]).exits(0).says("2 procedures with ");
+    drill(&["lint"]).exits(0).says("11 procedures with ");
     drill(&["history"]).exits(0).says("no such run in the journal ");
     drill(&["show", "last"]).exits(3).prints("").says_on_stderr("does not exist");
     drill(&["daily", "check", "--help"]).exits(0).says("Usage: opsctl daily check");

@@ -34,7 +34,9 @@ type Shared = State<Arc<Setup>>;
 
 pub(super) async fn run(setup: &Setup) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    // Connections of the server before this one may still linger on the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, setup.port)))?;
     let address = socket.local_addr()?;
     if setup.has(Fault::SiteDown) {
         // Bound and not listening: connections are refused, and nobody else gets the port.

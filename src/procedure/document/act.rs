@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::step::Applies;
 use super::work::{Act, Doing, OnFailure, Phrase, Work};
 use super::{Document, Made, References};
 use crate::action;
@@ -17,17 +18,18 @@ impl Document<'_> {
         fields: &Fields<'_>,
         body: &Node,
         step: &str,
+        applies: Applies,
         references: &mut References,
     ) -> Option<Work> {
         let reader = self.reader;
-        let (doing, least) = self.doing(body, step, references)?;
+        let (doing, least) = self.doing(body, step, applies, references)?;
         for (key, into) in [("precheck", &mut references.precheck), ("verify", &mut references.verify)] {
             if let Some(node) = fields.get(key) {
                 *into = reader.words(node, &format!("`{key}`"));
             }
         }
         let undo = fields.get("undo").and_then(|node| self.resolved(node));
-        let undo = undo.and_then(|node| self.doing(&node, step, references)).map(|(doing, _)| doing);
+        let undo = undo.and_then(|node| self.doing(&node, step, applies, references)).map(|(doing, _)| doing);
         let irreversible = fields.get("irreversible").and_then(|node| self.phrase(node, "`irreversible`", references));
         match (&undo, fields.get("irreversible")) {
             (Some(_), Some(node)) => {
@@ -67,7 +69,13 @@ impl Document<'_> {
     }
 
     /// An action, and the least effect that it can have.
-    fn doing(&self, node: &Node, step: &str, references: &mut References) -> Option<(Doing, Effect)> {
+    fn doing(
+        &self,
+        node: &Node,
+        step: &str,
+        applies: Applies,
+        references: &mut References,
+    ) -> Option<(Doing, Effect)> {
         let reader = self.reader;
         let kinds = || action::KINDS.iter().map(|kind| kind.name);
         let help = format!(
@@ -80,12 +88,14 @@ impl Document<'_> {
             reader.error(&key.span, format!("there is no kind of action `{}`", key.text), "unknown kind", help);
             return None;
         };
+        if applies == Applies::Never {
+            return Some((Doing { kind, made: self.late(inputs) }, kind.effect));
+        }
         let read = inputs::read(reader, inputs, kind.name, kind.inputs, self.around)?;
         let least = (kind.least)(&read);
         if let Some(reads) = template::late_reads(inputs) {
             references.reads.push((inputs.span.clone(), reads));
-            let made = Made::Late { inputs: inputs.clone(), source: Arc::clone(&reader.source) };
-            return Some((Doing { kind, made }, least));
+            return Some((Doing { kind, made: self.late(inputs) }, least));
         }
         match (kind.build)(&read) {
             Ok(action) => Some((Doing { kind, made: Made::Ready(Arc::from(action)) }, least)),

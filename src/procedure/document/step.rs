@@ -25,15 +25,17 @@ impl Document<'_> {
         let name = id.as_ref().map_or("?", StepId::as_str).to_owned();
         let (kind, body) = self.kind_of(&fields, node, &name)?;
         let mut references = References::default();
+        let when = fields.get("when").and_then(|node| self.expression(node, "when", &mut references.reads));
+        let applies = self.applies(when.as_ref());
         let body = template::resolve(body, self.vars, reader);
         let (mut looks, mut attempts, mut expectations, mut work) = (Vec::new(), 1, Vec::new(), Some(Work::Look));
         match kind {
             StepKind::Probe | StepKind::Gather => {
-                (looks, attempts) = self.looks(&body, kind, &name);
+                (looks, attempts) = self.looks(&body, kind, &name, applies);
                 expectations = self.expectations(&fields, kind, &name, &looks);
                 references.reads.extend(template::late_reads(&body).map(|reads| (body.span.clone(), reads)));
             }
-            StepKind::Action => work = self.action(&fields, &body, &name, &mut references),
+            StepKind::Action => work = self.action(&fields, &body, &name, applies, &mut references),
             StepKind::Manual => work = self.manual(&fields, &body, &mut references),
             StepKind::Decision => work = self.decision(&fields, &body, &mut references),
             StepKind::Approval => work = self.approval(&body, &mut references),
@@ -41,7 +43,6 @@ impl Document<'_> {
             StepKind::Report => work = self.report(&body, &mut references),
             StepKind::Procedure => work = self.call(&body),
         }
-        let when = fields.get("when").and_then(|node| self.expression(node, "when", &mut references.reads));
         let for_each = fields.get("for_each").and_then(|node| self.expression(node, "for_each", &mut references.reads));
         let text = |key: &str| {
             let node = self.resolved(fields.get(key)?)?;
@@ -163,6 +164,14 @@ impl Document<'_> {
         Some(expression)
     }
 
+    /// Whether the step can be reached at this site: its `when` is not false whatever the other steps find. Inputs of a
+    /// step that cannot, such as the empty name of a service that the site does not have, are nobody's mistake.
+    fn applies(&self, when: Option<&Expression>) -> Applies {
+        let context = minijinja::context! { vars => template::context_of(self.vars) };
+        // What reads a step cannot be told here, unless a variable before it decides alone.
+        if when.is_some_and(|when| when.holds(&context) == Ok(false)) { Applies::Never } else { Applies::Yes }
+    }
+
     fn retry(&self, node: &Node) -> Option<Retry> {
         let reader = self.reader;
         let fields = reader.fields(node, "`retry`", keys::RETRY)?;
@@ -181,17 +190,29 @@ impl Document<'_> {
     }
 
     /// The looks of a step, and how many attempts their inputs ask for.
-    fn looks(&self, body: &Node, kind: StepKind, step: &str) -> (Vec<Look>, u32) {
+    fn looks(&self, body: &Node, kind: StepKind, step: &str, applies: Applies) -> (Vec<Look>, u32) {
         let nodes = match (kind, body.list()) {
             (StepKind::Gather, Some(items)) if !items.is_empty() => items,
             _ => std::slice::from_ref(body),
         };
         let mut attempts = 1;
-        let looks = nodes.iter().filter_map(|node| self.look(node, kind, step, &mut attempts)).collect();
+        let looks = nodes.iter().filter_map(|node| self.look(node, kind, step, applies, &mut attempts)).collect();
         (looks, attempts)
     }
 
-    fn look(&self, node: &Node, kind: StepKind, step: &str, attempts: &mut u32) -> Option<Look> {
+    /// What is made when the step's turn comes.
+    pub(super) fn late<T: ?Sized>(&self, inputs: &Node) -> Made<T> {
+        Made::Late { inputs: inputs.clone(), source: Arc::clone(&self.reader.source) }
+    }
+
+    fn look(
+        &self,
+        node: &Node,
+        kind: StepKind,
+        step: &str,
+        applies: Applies,
+        attempts: &mut u32,
+    ) -> Option<Look> {
         let reader = self.reader;
         let word = kind.word();
         let help =
@@ -202,13 +223,15 @@ impl Document<'_> {
             reader.error(&key.span, format!("there is no kind of probe `{}`", key.text), "unknown kind", help);
             return None;
         };
+        if applies == Applies::Never {
+            return Some(Look { kind: found, made: self.late(inputs) });
+        }
         let read = inputs::read(reader, inputs, found.name, found.inputs, self.around)?;
         if let Some(wanted) = read.integer("attempts").and_then(|attempts| u32::try_from(attempts).ok()) {
             *attempts = (*attempts).max(wanted);
         }
         if template::late_reads(inputs).is_some() {
-            let made = Made::Late { inputs: inputs.clone(), source: Arc::clone(&reader.source) };
-            return Some(Look { kind: found, made });
+            return Some(Look { kind: found, made: self.late(inputs) });
         }
         match (found.build)(&read) {
             Ok(probe) => Some(Look { kind: found, made: Made::Ready(Arc::from(probe)) }),
@@ -248,6 +271,13 @@ impl Document<'_> {
         implied(&mut expectations, looks);
         expectations
     }
+}
+
+/// Whether a step can be reached at the site.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Applies {
+    Yes,
+    Never,
 }
 
 fn kind_names() -> String {
