@@ -34,7 +34,7 @@ impl Journal {
 struct Walk {
     row: i64,
     head: String,
-    /// The newest event of each run, and whether it ends the run; in the order in which the runs began.
+    /// The newest event of each run, and whether the run has ended; in the order in which the runs began.
     runs: indexmap::IndexMap<String, (i64, bool)>,
 }
 
@@ -52,7 +52,10 @@ async fn verify(connection: &mut SqliteConnection) -> Result<Verified, Problem> 
         walk.check(id, run, row.try_get(2)?, text, row.try_get(4)?)?;
         let event = draw::parse(id, text)?;
         if let Some((_, ended)) = walk.runs.get_mut(run) {
-            *ended = matches!(event.kind, EventKind::RunFinished { .. });
+            // Others may have a word on a run that has ended: a message was delivered.
+            if matches!(event.kind, EventKind::RunFinished { .. } | EventKind::Resumed(_)) {
+                *ended = matches!(event.kind, EventKind::RunFinished { .. });
+            }
         }
         draw::apply(&mut drawing, run, slice::from_ref(&event)).await?;
     }
@@ -86,7 +89,7 @@ impl Walk {
         }
         self.row = row;
         hash.clone_into(&mut self.head);
-        self.runs.insert(run.to_owned(), (seq, false));
+        self.runs.entry(run.to_owned()).or_default().0 = seq;
         Ok(())
     }
 
