@@ -225,8 +225,14 @@ fn a_threat_is_neutralised_with_every_documented_step_and_evidence_is_kept_befor
         "notify-users-security",
     ];
     assert_emergency("security/incident-neutralise", &steps, 120, 4);
-    let order =
-        ["preserve-evidence", "accounts-to-lock", "stop-apache2", "lock-suspicious", "end-sessions", "recheck-indicators"];
+    let order = [
+        "preserve-evidence",
+        "accounts-to-lock",
+        "stop-apache2",
+        "lock-suspicious",
+        "end-sessions",
+        "recheck-indicators",
+    ];
     assert_order("security/incident-neutralise", &order);
 }
 

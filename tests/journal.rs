@@ -84,6 +84,7 @@ fn run_of(run: RunId, id: &str, at: DateTime<Utc>, outcome: Outcome, free: u64) 
                 budget_ms: Some(900_000),
                 criteria: vec!["20 % of each disk is free".to_owned()],
                 steps: vec![StepPlan {
+                    finding: false,
                     section: None,
                     id: step("disks"),
                     title: "It's \"full\" | or\nnot".to_owned(),

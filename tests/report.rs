@@ -1,5 +1,6 @@
 //! Reports of whole runs, compared as they are printed.
 
+mod incident;
 mod runs;
 mod screen;
 mod story;

@@ -8,8 +8,10 @@ mod history;
 mod init;
 mod lint;
 mod message;
+mod note;
 mod outbox;
 mod post;
+mod report;
 mod settings;
 mod shell;
 mod signals;
@@ -102,6 +104,8 @@ fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
         Some(("journal", matches)) => history::journal(matches, globals),
         Some(("drill", matches)) => drill::run(matches, globals),
         Some(("init", matches)) => init::run(matches),
+        Some(("note", matches)) => note::run(matches, globals),
+        Some(("report", matches)) => report::run(matches, globals),
         Some(("tasks", matches)) => tasks::run(matches, globals),
         Some(("tick", matches)) => outbox::tick(matches, globals),
         Some(("ack", matches)) => outbox::ack(matches, globals),

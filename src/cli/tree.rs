@@ -9,6 +9,7 @@ use crate::model::unit::Quantity;
 use crate::procedure::document::Procedure;
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
+use crate::report::emergency::Form;
 
 /// The commands that no group may be named after.
 const BUILTIN: &[&str] = &[
@@ -21,6 +22,8 @@ const BUILTIN: &[&str] = &[
     "tick",
     "ack",
     "outbox",
+    "note",
+    "report",
     "journal",
     "init",
     "drill",
@@ -146,6 +149,8 @@ fn builtins() -> Vec<Command> {
                     .help("Attach a file; repeatable"),
             ]),
         ),
+        note_command(),
+        report_command(),
         Command::new("journal")
             .about("Verify the record of all runs, or make its lists anew")
             .subcommand_required(true)
@@ -182,6 +187,42 @@ fn builtins() -> Vec<Command> {
             .arg(Arg::new("shell").required(true).value_parser(value_parser!(clap_complete::Shell))),
         Command::new("man").about("Print the manual page"),
     ]
+}
+
+fn note_command() -> Command {
+    let text = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
+    Command::new("note").about("Add a note to a run, also to one that is over; or a point of its timeline").args([
+        Arg::new("run").value_name("RUN").required(true).help("The beginning of a run's id, or `last`"),
+        Arg::new("text")
+            .value_name("TEXT")
+            .required_unless_present_any(["mark", "attach"])
+            .help("What happened; `cause: ...` fills that field of the report"),
+        text("at", "TIME").help("When it was so: `02:50`, `2026-11-21T02:50` [default: now]"),
+        text("mark", "POINT").help("Something was reached: occurred, detected, identified, mitigated, resolved, ..."),
+        text("attach", "FILE").action(ArgAction::Append).help("Keep a copy of this file; repeatable"),
+    ])
+}
+
+fn report_command() -> Command {
+    Command::new("report")
+        .about("Write a report from the record of a run")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("emergency").about("The report of an incident, to be completed by hand").args([
+                Arg::new("run").long("run").value_name("RUN").help("Which run [default: the newest incident]"),
+                Arg::new("format")
+                    .long("format")
+                    .value_parser(PossibleValuesParser::new(Form::ALL.map(|(name, _)| name)))
+                    .help("How it is written [default: as the file's name says, else markdown]"),
+                Arg::new("output")
+                    .long("output")
+                    .short('o')
+                    .value_name("FILE")
+                    .help("Where to [default: standard output]"),
+                Arg::new("force").long("force").action(ArgAction::SetTrue).help("Replace a file that exists"),
+            ]),
+        )
 }
 
 fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: &Globals, site: &Site) -> Command {

@@ -528,12 +528,5 @@ fn said(name: &str, outcome: Outcome, answer: &Answer, text: &str) -> SubjectRes
     let mut facts = Facts::from([("by".to_owned(), Value::text(answer.by.clone()))]);
     // For later steps: a note may be the name that they work with.
     facts.extend(answer.note.iter().map(|note| ("note".to_owned(), Value::text(note.trim()))));
-    SubjectResult {
-        name: name.to_owned(),
-        outcome,
-        error: None,
-        notes,
-        facts,
-        checks: Vec::new(),
-    }
+    SubjectResult { name: name.to_owned(), outcome, error: None, notes, facts, checks: Vec::new() }
 }

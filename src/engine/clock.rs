@@ -50,7 +50,7 @@ impl Run {
 
     pub fn points(&self) -> Points {
         let mut reached: HashMap<String, DateTime<Utc>> =
-            self.record.marks.iter().map(|mark| (mark.name.clone(), mark.at)).collect();
+            self.record.marks.iter().map(|(_, mark)| (mark.name.clone(), mark.at)).collect();
         reached.insert("started".to_owned(), self.record.started.unwrap_or(self.looker.now));
         reached.insert("detected".to_owned(), self.detected());
         if let Some((at, _)) = &self.record.acknowledged {
@@ -105,7 +105,7 @@ impl Run {
                 let said = |said: &BudgetUse| {
                     (&said.procedure, &said.section, said.percent) == (&procedure, &section, percent)
                 };
-                if !self.record.budgets.iter().any(said) {
+                if !self.record.budgets.iter().map(|(_, used)| used).any(said) {
                     let budget_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
                     let section = section.clone();
                     let used = BudgetUse { procedure, section, percent, budget_ms, since };

@@ -348,6 +348,7 @@ fn plan_of(procedure: &Procedure, planned: &[Planned]) -> ProcedurePlan {
         at: step.at.clone(),
         why: step.why.clone(),
         next: step.next.clone(),
+        finding: step.finding,
     });
     ProcedurePlan {
         id: procedure.id.clone(),

@@ -1,5 +1,7 @@
 //! Telling people, and writing reports.
 
+use std::io::Read as _;
+
 use chrono::Utc;
 use futures_util::future::join_all;
 
@@ -13,6 +15,7 @@ use crate::model::event::{EventKind, StepResult, SubjectResult};
 use crate::model::fact::Facts;
 use crate::model::outcome::Outcome;
 use crate::procedure::document::{Message, Notify, Written};
+use crate::report::emergency::{self, Existing, Form};
 
 /// A message of a step, and what it is called there: the role, with the item of a step that is repeated.
 type Named = (String, Outgoing);
@@ -165,12 +168,44 @@ impl Run {
         })
     }
 
-    /// Fills a report from the record so far and writes it.
+    /// Fills the report from the record so far and writes it. The report of an earlier attempt of this run gives way,
+    /// any other file stays.
     pub fn write_report(&self, place: Place, written: &Written) -> StepResult {
-        let _ = written;
-        self.result(place, Outcome::Errored, Some("reports cannot be written yet".to_owned()))
+        let errored = |reason: String, help: Option<&str>| {
+            let result = self.result(place, Outcome::Errored, Some(reason));
+            StepResult { help: help.map(str::to_owned), ..result }
+        };
+        let file = match written.file.say(&self.context(place.0)) {
+            Ok(file) => self.settings.folder.join(file),
+            Err(reason) => return errored(reason, None),
+        };
+        let text = match emergency::render(&self.record, Form::of_file(&file), self.settings.timezone) {
+            Ok(text) => text,
+            Err(reason) => return errored(reason, None),
+        };
+        let ours = format!("Run {} of", self.settings.run.short());
+        let before = std::fs::File::open(&file).and_then(|before| {
+            let mut text = String::new();
+            before.take(MOST_READ).read_to_string(&mut text).map(|_| text)
+        });
+        let existing =
+            if before.is_ok_and(|before| before.contains(&ours)) { Existing::Replace } else { Existing::Keep };
+        match emergency::write(&file, &text, existing) {
+            Ok(()) => self.result(place, Outcome::Passed, Some(format!("written to {}", file.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let reason = format!("{} exists already, and is not the report of this run", file.display());
+                errored(reason, Some("give each run a file of its own: `report-{{ run.id }}.md`"))
+            }
+            Err(error) => {
+                let reason = format!("cannot write the report to {}: {error}", file.display());
+                errored(reason, Some("make the folder, or write it later with `opsctl report emergency`"))
+            }
+        }
     }
 }
+
+/// As much of a file as is read to tell whose report it is.
+const MOST_READ: u64 = 1 << 20;
 
 /// The first rung of each track; those above it are the clock's.
 fn name_messages(messages: &mut Vec<Named>, escalation: &Escalation) {

@@ -172,6 +172,9 @@ pub struct StepPlan {
     pub why: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// What it finds is what the procedure is there to find.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finding: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

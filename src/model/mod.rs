@@ -6,6 +6,7 @@ pub mod event;
 pub mod expectation;
 pub mod fact;
 pub mod id;
+pub mod incident;
 pub mod input;
 pub mod ladder;
 pub mod outcome;

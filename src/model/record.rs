@@ -20,19 +20,24 @@ pub struct Record {
     /// Since the start, at the newest event.
     pub took: Duration,
     pub procedures: IndexMap<ProcedureId, ProcedureRecord>,
-    pub marks: Vec<Mark>,
-    pub notes: Vec<Note>,
-    pub budgets: Vec<BudgetUse>,
+    /// With when each was recorded, which may be long after it was so.
+    pub marks: Vec<(DateTime<Utc>, Mark)>,
+    pub notes: Vec<(DateTime<Utc>, Note)>,
+    pub budgets: Vec<(DateTime<Utc>, BudgetUse)>,
     pub escalations: Vec<Escalation>,
     /// In the order in which they were queued.
     pub messages: IndexMap<String, MessageRecord>,
     /// Who has taken it on, and when.
     pub acknowledged: Option<(DateTime<Utc>, String)>,
     pub resumed: Vec<(DateTime<Utc>, Resume)>,
+    /// Each time that it was suspended, and why.
+    pub pauses: Vec<(DateTime<Utc>, String)>,
     /// Why the run waits, as long as it holds no process.
     pub suspended: Option<String>,
     pub interrupted: Option<Exit>,
     pub finished: Option<(Outcome, Exit)>,
+    /// When it came to its end.
+    pub ended: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +60,8 @@ pub struct ActionRecord {
 pub struct ProcedureRecord {
     pub plan: ProcedurePlan,
     pub started: bool,
-    pub rolled_back: bool,
+    /// When what it had done began to be taken back, and why.
+    pub rollback: Option<(DateTime<Utc>, String)>,
     /// In the order of the document.
     pub steps: IndexMap<StepId, StepRecord>,
     pub outcome: Option<Outcome>,
@@ -106,8 +112,8 @@ impl Record {
     }
 
     pub fn apply(&mut self, event: &Event) {
-        // A message may be delivered after the end.
-        if self.finished.is_none() || matches!(event.kind, EventKind::Resumed(_)) {
+        // What is delivered or noted after the end makes no run longer.
+        if self.ended.is_none() || matches!(event.kind, EventKind::Resumed(_)) {
             self.took = event.elapsed;
         }
         match &event.kind {
@@ -168,14 +174,14 @@ impl Record {
                     action.end = Some((**end).clone());
                 }
             }
-            EventKind::RollbackStarted { procedure, .. } => {
+            EventKind::RollbackStarted { procedure, reason } => {
                 if let Some(procedure) = self.procedures.get_mut(procedure) {
-                    procedure.rolled_back = true;
+                    procedure.rollback = Some((event.at, reason.clone()));
                 }
             }
-            EventKind::Marked(mark) => self.marks.push(mark.clone()),
-            EventKind::Noted(note) => self.notes.push(note.clone()),
-            EventKind::BudgetUsed(used) => self.budgets.push(used.clone()),
+            EventKind::Marked(mark) => self.marks.push((event.at, mark.clone())),
+            EventKind::Noted(note) => self.notes.push((event.at, note.clone())),
+            EventKind::BudgetUsed(used) => self.budgets.push((event.at, used.clone())),
             EventKind::Escalated(escalation) => self.escalations.push((**escalation).clone()),
             EventKind::MessageQueued(message) => {
                 let record = MessageRecord { queued: event.at, message: (**message).clone(), delivery: None };
@@ -187,20 +193,25 @@ impl Record {
                 }
             }
             EventKind::Acknowledged { by } => _ = self.acknowledged.get_or_insert((event.at, by.clone())),
-            EventKind::Suspended { reason } => self.suspended = Some(reason.clone()),
+            EventKind::Suspended { reason } => {
+                self.suspended = Some(reason.clone());
+                self.pauses.push((event.at, reason.clone()));
+            }
             EventKind::Resumed(resume) => {
-                (self.suspended, self.interrupted, self.finished) = (None, None, None);
+                (self.suspended, self.interrupted, self.finished, self.ended) = (None, None, None, None);
                 self.resumed.push((event.at, resume.clone()));
             }
             EventKind::Interrupted { exit } => self.interrupted = Some(*exit),
-            EventKind::RunFinished { outcome, exit } => self.finished = Some((*outcome, *exit)),
+            EventKind::RunFinished { outcome, exit } => {
+                (self.finished, self.ended) = (Some((*outcome, *exit)), Some(event.at));
+            }
         }
     }
 
     /// When it was so, by the newest word on it.
     #[must_use]
     pub fn mark(&self, name: &str) -> Option<DateTime<Utc>> {
-        self.marks.iter().rev().find(|mark| mark.name == name).map(|mark| mark.at)
+        self.marks.iter().rev().find(|(_, mark)| mark.name == name).map(|(_, mark)| mark.at)
     }
 
     fn step_mut(&mut self, procedure: &ProcedureId, step: &StepId) -> Option<&mut StepRecord> {
@@ -246,7 +257,7 @@ impl ProcedureRecord {
         Self {
             plan: plan.clone(),
             started: false,
-            rolled_back: false,
+            rollback: None,
             steps,
             outcome: None,
             took: Duration::ZERO,

@@ -3,7 +3,7 @@
 mod block;
 mod facts;
 mod procedure;
-mod words;
+pub(super) mod words;
 
 use super::line::{Line, Paint, cut, harmless, width};
 use super::page::Page;

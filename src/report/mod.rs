@@ -3,6 +3,7 @@
 //! Every format renders `model::record::Record`, so a run reads the same live and replayed from the journal.
 //! A new format is one file here and one line in `FORMATS`.
 
+pub mod emergency;
 mod human;
 mod json;
 mod line;

@@ -93,7 +93,7 @@ fn plan() -> impl Strategy<Value = ProcedurePlan> {
     let step =
         (step_id(), vec(text(), 4), option::of(text()), option::of(text())).prop_map(|(id, texts, why, next)| {
             let [title, kind, probe, at] = texts.try_into().expect("four texts");
-            StepPlan { section: None, id, title, kind, probe, at, why, next }
+            StepPlan { section: None, id, title, kind, probe, at, why, next, finding: false }
         });
     (procedure_id(), text(), option::of(any::<u64>()), vec(text(), 0..3), vec(step, 0..3)).prop_map(
         |(id, title, budget_ms, criteria, steps)| ProcedurePlan {
@@ -217,6 +217,7 @@ proptest! {
 
 fn planned(steps: &[&str]) -> EventKind {
     let step = |id: &&str| StepPlan {
+        finding: false,
         section: None,
         id: id.parse().expect("an id"),
         title: (*id).to_owned(),

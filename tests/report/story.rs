@@ -179,6 +179,7 @@ impl Step {
     /// Never reached.
     pub fn planned(id: &str) -> Self {
         let plan = StepPlan {
+            finding: false,
             section: None,
             id: id.parse().expect("an id"),
             title: format!("Look at {id}"),

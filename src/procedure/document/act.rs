@@ -69,13 +69,7 @@ impl Document<'_> {
     }
 
     /// An action, and the least effect that it can have.
-    fn doing(
-        &self,
-        node: &Node,
-        step: &str,
-        applies: Applies,
-        references: &mut References,
-    ) -> Option<(Doing, Effect)> {
+    fn doing(&self, node: &Node, step: &str, applies: Applies, references: &mut References) -> Option<(Doing, Effect)> {
         let reader = self.reader;
         let kinds = || action::KINDS.iter().map(|kind| kind.name);
         let help = format!(

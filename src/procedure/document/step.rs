@@ -205,14 +205,7 @@ impl Document<'_> {
         Made::Late { inputs: inputs.clone(), source: Arc::clone(&self.reader.source) }
     }
 
-    fn look(
-        &self,
-        node: &Node,
-        kind: StepKind,
-        step: &str,
-        applies: Applies,
-        attempts: &mut u32,
-    ) -> Option<Look> {
+    fn look(&self, node: &Node, kind: StepKind, step: &str, applies: Applies, attempts: &mut u32) -> Option<Look> {
         let reader = self.reader;
         let word = kind.word();
         let help =

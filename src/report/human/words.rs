@@ -29,7 +29,7 @@ impl Clock {
 }
 
 /// `4 ms`, `0.4 s`, `95 s`, `14 min 50 s`, `2 h 5 min`.
-pub(super) fn spent(took: Duration) -> String {
+pub(in crate::report) fn spent(took: Duration) -> String {
     let (seconds, millis) = (took.as_secs(), took.as_millis());
     if millis < 100 {
         return format!("{millis} ms");

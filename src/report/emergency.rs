@@ -1,0 +1,220 @@
+//! The report of an emergency: the form that people know, filled from the record, then the timeline and the figures.
+//!
+//! What the record does not have stays a line to fill in by hand.
+
+mod sheet;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use chrono_tz::Tz;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+
+use super::line::{Line, Paint};
+use super::page::Page;
+use crate::model::record::Record;
+use sheet::Sheet;
+
+/// How the report is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    Markdown,
+    /// One file without anything from elsewhere, made to be printed.
+    Html,
+    /// Text for a terminal.
+    Human,
+}
+
+impl Form {
+    pub const ALL: [(&str, Self); 3] = [("markdown", Self::Markdown), ("html", Self::Html), ("human", Self::Human)];
+
+    /// The form that the name of a file asks for: HTML for `.html` and `.htm`, plain text for `.txt`, else Markdown.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("html" | "htm") => Self::Html,
+            Some("txt") => Self::Human,
+            _ => Self::Markdown,
+        }
+    }
+}
+
+impl FromStr for Form {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|(name, _)| *name == text);
+        found.map(|(_, form)| form).ok_or_else(|| format!("`{text}` is not a form; write markdown, html or human"))
+    }
+}
+
+/// The whole report; times are those of `zone`.
+///
+/// # Errors
+/// The record has no beginning.
+pub fn render(record: &Record, form: Form, zone: Tz) -> Result<String, String> {
+    let Some(start) = &record.start else { return Err("the beginning of the run is not on record".to_owned()) };
+    let sheet = Sheet::of(record, start, zone);
+    let template = match form {
+        Form::Human => return Ok(text(&sheet)),
+        Form::Markdown => "emergency.md",
+        Form::Html => "emergency.html",
+    };
+    let rendered =
+        environment().get_template(template).and_then(|template| template.render(minijinja::value::Serde(&sheet)));
+    rendered.map_err(|error| format!("the report cannot be made: {error}"))
+}
+
+/// Whether a file that exists gives way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Existing {
+    Keep,
+    Replace,
+}
+
+/// Writes the report to `path`: whole or not at all.
+///
+/// # Errors
+/// It cannot be written; with [`Existing::Keep`], `AlreadyExists` if there is something.
+pub fn write(path: &Path, text: &str, existing: Existing) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    // The umask takes away what it takes from any other file.
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    let mut file = tempfile::Builder::new().prefix(".opsctl-report-").permissions(mode).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    match existing {
+        Existing::Keep => file.persist_noclobber(path),
+        Existing::Replace => file.persist(path),
+    }
+    .map(|_| ())
+    .map_err(|error| error.error)
+}
+
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+        environment.set_syntax(syntax.unwrap_or_default());
+        environment.set_auto_escape_callback(|name| match name.rsplit_once('.') {
+            Some((_, "html")) => AutoEscape::Html,
+            _ => AutoEscape::Custom(MARKDOWN.into()),
+        });
+        environment.set_formatter(|out, state, value| match state.auto_escape() {
+            AutoEscape::Custom(_) if !value.is_safe() => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                out.write_str(&escaped(&text)).map_err(minijinja::Error::from)
+            }
+            AutoEscape::Custom(_) => write!(out, "{value}").map_err(minijinja::Error::from),
+            _ => minijinja::escape_formatter(out, state, value),
+        });
+        environment.add_filter("code", |text: &str| minijinja::Value::from_safe_string(code(text)));
+        // They are part of the program, and every test renders both.
+        for (name, source) in TEMPLATES {
+            environment.add_template(name, source).ok();
+        }
+        environment
+    })
+}
+
+const MARKDOWN: &str = "markdown";
+const TEMPLATES: [(&str, &str); 2] = [
+    ("emergency.md", include_str!("emergency/emergency.md")),
+    ("emergency.html", include_str!("emergency/emergency.html")),
+];
+
+/// Text that means nothing to Markdown, wherever it stands in a line.
+fn escaped(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len() + 16);
+    let number = text.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0);
+    for (at, c) in text.char_indices() {
+        let begins = at == 0 && matches!(c, '-' | '+' | '=');
+        let ends_number = Some(at) == number && matches!(c, '.' | ')');
+        if begins || ends_number || matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&')
+        {
+            clean.push('\\');
+        }
+        clean.push(c);
+    }
+    clean
+}
+
+/// A span of code, whatever is in it.
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let gap = if longest > 0 || text.is_empty() { " " } else { "" };
+    format!("{fence}{gap}{text}{gap}{fence}")
+}
+
+/// As plain text: the same in the same order.
+fn text(sheet: &Sheet) -> String {
+    let mut page = Page::endless();
+    let mut line = |indent: usize, text: &str| {
+        if text.is_empty() {
+            page.blank();
+        } else {
+            page.line(Line::default().to(indent).with(Paint::Plain, text));
+        }
+    };
+    line(0, &sheet.title);
+    line(0, &sheet.run);
+    for section in &sheet.sections {
+        line(0, "");
+        line(0, &section.title.to_uppercase());
+        for field in &section.fields {
+            let value = if field.values.is_empty() { BLANK.to_owned() } else { field.values.join("; ") };
+            line(2, &format!("{:<18}{value}", field.name));
+        }
+        for (index, item) in section.items.iter().enumerate() {
+            line(2, &format!("{}. {}", index + 1, item.text));
+            item.lines.iter().for_each(|text| line(5, text));
+        }
+        if section.fields.is_empty() && section.items.is_empty() {
+            line(2, BLANK);
+        }
+    }
+    line(0, "");
+    line(0, "TIMELINE");
+    for row in &sheet.timeline {
+        line(2, &format!("{}  {}{}", row.at, row.text, row.remark()));
+        row.lines.iter().for_each(|text| line(20, text));
+    }
+    line(0, "");
+    line(0, "FIGURES");
+    sheet.figures.iter().for_each(|figure| line(2, &format!("{:<28}{}", figure.name, figure.value)));
+    if !sheet.criteria.is_empty() {
+        line(0, "");
+        line(0, "CRITERIA");
+        sheet.criteria.iter().for_each(|one| line(2, &format!("{:<12}{}", one.verdict, one.says)));
+    }
+    page.into_text()
+}
+
+/// What stands where the record has nothing.
+const BLANK: &str = "______________________________ (to be filled in)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_means_nothing_to_markdown() {
+        assert_eq!(escaped("# *x* [a](b) <i> a|b"), r"\# \*x\* \[a\](b) \<i\> a\|b");
+        assert_eq!(escaped("12. not a list"), r"12\. not a list");
+        assert_eq!(escaped("- not a list"), r"\- not a list");
+        assert_eq!(escaped("at 12.30"), "at 12.30");
+    }
+
+    #[test]
+    fn code_keeps_its_backticks() {
+        assert_eq!(code("ls -l"), "`ls -l`");
+        assert_eq!(code("echo `date`"), "`` echo `date` ``");
+    }
+}
