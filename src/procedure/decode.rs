@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,16 +89,15 @@ impl Reader {
     }
 
     /// A mapping with only these keys; `what` names it in messages: "a step".
-    pub fn fields<'n>(&self, node: &'n Node, what: &str, keys: &[KeySpec]) -> Option<Fields<'n>> {
-        let known = names(keys);
+    pub fn fields<'n>(&self, node: &'n Node, what: impl Display + Copy, keys: &[KeySpec]) -> Option<Fields<'n>> {
         let Some(entries) = node.map() else {
             let message = format!("{what} is a mapping, not {}", node.describe());
-            self.error(&node.span, message, "", format!("its keys are {}", known.join(", ")));
+            self.error(&node.span, message, "", format!("its keys are {}", names(keys).join(", ")));
             return None;
         };
         for (key, _) in entries {
-            if !known.contains(&key.text.as_str()) {
-                let help = suggestion(&key.text, known.iter().copied(), "the keys are");
+            if !keys.iter().any(|known| known.name == key.text) {
+                let help = suggestion(&key.text, names(keys), "the keys are");
                 self.error(&key.span, format!("{what} has no key `{}`", key.text), "unknown key", help);
             }
         }
@@ -105,7 +105,7 @@ impl Reader {
     }
 
     /// A non-empty text.
-    pub fn text(&self, node: &Node, what: &str) -> Option<String> {
+    pub fn text(&self, node: &Node, what: impl Display + Copy) -> Option<String> {
         match node.scalar() {
             Some(text) if !text.trim().is_empty() && !node.is_null() => Some(text.to_owned()),
             Some(_) => {
@@ -119,7 +119,7 @@ impl Reader {
         }
     }
 
-    pub fn duration(&self, node: &Node, what: &str) -> Option<Duration> {
+    pub fn duration(&self, node: &Node, what: impl Display + Copy) -> Option<Duration> {
         match parse_duration(&self.text(node, what)?) {
             Ok(duration) if !duration.is_zero() => Some(duration),
             Ok(_) => {
@@ -133,7 +133,7 @@ impl Reader {
         }
     }
 
-    pub fn integer(&self, node: &Node, what: &str, least: i64, most: i64) -> Option<i64> {
+    pub fn integer(&self, node: &Node, what: impl Display + Copy, least: i64, most: i64) -> Option<i64> {
         let integer = self.text(node, what)?.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
         if integer.is_none() {
             let help = format!("write a whole number from {least} to {most}");
@@ -143,7 +143,7 @@ impl Reader {
     }
 
     /// A list that is not empty; a single value is an error that shows how to write one.
-    pub fn items<'n>(&self, node: &'n Node, what: &str) -> &'n [Node] {
+    pub fn items<'n>(&self, node: &'n Node, what: impl Display + Copy) -> &'n [Node] {
         if node.list().is_some_and(<[Node]>::is_empty) {
             self.error(&node.span, format!("{what} is an empty list"), "", "name at least one, or remove the key");
         }
@@ -159,7 +159,7 @@ impl Reader {
     }
 
     /// A non-empty list of texts without repetitions.
-    pub fn words(&self, node: &Node, what: &str) -> Vec<(Range<usize>, String)> {
+    pub fn words(&self, node: &Node, what: impl Display + Copy) -> Vec<(Range<usize>, String)> {
         let mut seen = HashSet::new();
         let items = self.items(node, what);
         let mut words = Vec::new();
@@ -175,17 +175,17 @@ impl Reader {
     }
 
     /// The only entry of a mapping such as `{ http: {...} }`.
-    pub fn single<'n>(&self, node: &'n Node, what: &str, help: &str) -> Option<&'n (Key, Node)> {
+    pub fn single<'n>(&self, node: &'n Node, what: impl Display + Copy, help: impl Display) -> Option<&'n (Key, Node)> {
         match &node.kind {
             NodeKind::Map(entries) if entries.len() == 1 => entries.first(),
             NodeKind::Map(entries) if entries.len() > 1 => {
                 let (second, _) = &entries[1];
-                self.error(&second.span, format!("{what} has exactly one key"), "one too many", help);
+                self.error(&second.span, format!("{what} has exactly one key"), "one too many", help.to_string());
                 None
             }
             NodeKind::Map(_) | NodeKind::Scalar { .. } | NodeKind::List(_) | NodeKind::Late(_) => {
                 let message = format!("{what} is a mapping with one key, not {}", node.describe());
-                self.error(&node.span, message, "", help);
+                self.error(&node.span, message, "", help.to_string());
                 None
             }
         }
@@ -199,7 +199,7 @@ impl<'n> Fields<'n> {
     }
 
     /// The key that must be there.
-    pub fn required(&self, reader: &Reader, key: &str, what: &str) -> Option<&'n Node> {
+    pub fn required(&self, reader: &Reader, key: &str, what: impl Display + Copy) -> Option<&'n Node> {
         let node = self.get(key);
         if node.is_none() {
             reader.error(
@@ -214,7 +214,7 @@ impl<'n> Fields<'n> {
 
     /// The text under a key, if it is there and right.
     pub fn text(&self, reader: &Reader, key: &str) -> Option<String> {
-        self.get(key).and_then(|node| reader.text(node, &format!("`{key}`")))
+        self.get(key).and_then(|node| reader.text(node, format_args!("`{key}`")))
     }
 
     /// The keys with their places.

@@ -1,8 +1,10 @@
 //! The library: packs of procedures, built in or in folders. Only what a command needs is read.
 
+use std::fs::DirEntry;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use indexmap::IndexMap;
 
@@ -51,10 +53,12 @@ pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
     let fail = |message: String, help: &str| Diagnostics(vec![Diagnostic::general(message, help)]);
     let cannot = |error: std::io::Error, help: &str| fail(format!("cannot read {name}: {error}"), help);
     // A pipe or a device could keep its reader for ever.
-    if !std::fs::metadata(path).map_err(|error| cannot(error, "check the path"))?.is_file() {
+    let metadata = std::fs::metadata(path).map_err(|error| cannot(error, "check the path"))?;
+    if !metadata.is_file() {
         return Err(fail(format!("{name} is not a file"), "check the path"));
     }
-    let mut bytes = Vec::new();
+    // One more than there is, so that one reading sees the end.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(yaml::MAX_FILE)).unwrap_or(0) + 1);
     std::fs::File::open(path)
         .and_then(|file| file.take(yaml::MAX_FILE + 1).read_to_end(&mut bytes))
         .map_err(|error| cannot(error, "check its permissions"))?;
@@ -159,20 +163,25 @@ impl Library {
     ) -> Result<Vec<Procedure>, Diagnostics> {
         let ids: Vec<&ProcedureId> = ids.into_iter().collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(ids.len() / ALONE + 1);
-        let (first, rest) = ids.split_at(ids.len().div_ceil(threads));
-        let read = std::thread::scope(|scope| {
-            let handles: Vec<_> = rest
-                .chunks(first.len().max(1))
-                .map(|ids| scope.spawn(|| ids.iter().map(|id| self.read(id, site)).collect::<Vec<_>>()))
-                .collect();
-            let mut read: Vec<_> = first.iter().map(|id| self.read(id, site)).collect();
-            for handle in handles {
-                read.extend(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let take = || {
+                let place = next.fetch_add(1, Relaxed);
+                ids.get(place).map(|id| (place, self.read(id, site)))
+            };
+            std::iter::from_fn(take).collect::<Vec<_>>()
+        };
+        let mut read = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut read = work();
+            for other in others {
+                read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
             read
         });
+        read.sort_unstable_by_key(|(place, _)| *place);
         let (mut procedures, mut problems) = (Vec::new(), Diagnostics::default());
-        for read in read {
+        for (_, read) in read {
             match read {
                 Ok(procedure) => procedures.push(procedure),
                 Err(wrong) => problems.extend(wrong),
@@ -274,31 +283,30 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
         let help = "`packs` of the site file names built-in packs and folders";
         Diagnostics(vec![Diagnostic::general(format!("cannot read the pack {}: {error}", shown(path)), help)])
     };
-    let sorted = |folder: &Path| -> Result<Vec<PathBuf>, Diagnostics> {
+    let sorted = |folder: &Path| -> Result<Vec<DirEntry>, Diagnostics> {
         let entries = std::fs::read_dir(folder).map_err(|error| fail(folder, &error))?;
-        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        paths.sort();
-        Ok(paths)
+        let mut entries: Vec<DirEntry> = entries.filter_map(Result::ok).filter(|entry| !is_hidden(entry)).collect();
+        entries.sort_by_cached_key(DirEntry::file_name);
+        Ok(entries)
     };
     let (mut defaults, mut found, mut problems) = (Vars::new(), Vec::new(), Diagnostics::default());
-    for path in sorted(folder)? {
-        if path.file_name().is_some_and(|name| name == PACK_FILE) {
-            defaults = pack_vars(&read_source(&path)?)?;
+    for entry in sorted(folder)? {
+        if entry.file_name() == PACK_FILE {
+            defaults = pack_vars(&read_source(&entry.path())?)?;
         }
-        if !path.is_dir() || is_hidden(&path) {
+        if !is_folder(&entry) {
             continue;
         }
-        for file in sorted(&path)? {
-            let is_yaml = file.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-            if !is_yaml || is_hidden(&file) {
+        let group = entry.file_name().to_string_lossy().into_owned();
+        for file in sorted(&entry.path())? {
+            let name = PathBuf::from(file.file_name());
+            if !name.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
                 continue;
             }
-            let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let group = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match ProcedureId::new(&group, &name(&file)) {
-                Ok(id) => found.push((id, Origin::File(file))),
+            match ProcedureId::new(&group, &name.file_stem().unwrap_or_default().to_string_lossy()) {
+                Ok(id) => found.push((id, Origin::File(file.path()))),
                 Err(error) => {
-                    let message = format!("{} cannot be a command: {error}", shown(&file));
+                    let message = format!("{} cannot be a command: {error}", shown(&file.path()));
                     problems.push(Diagnostic::general(message, "rename the file"));
                 }
             }
@@ -307,6 +315,11 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
     if problems.is_empty() { Ok((defaults, found)) } else { Err(problems) }
 }
 
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+/// A folder, or a link to one.
+fn is_folder(entry: &DirEntry) -> bool {
+    entry.file_type().is_ok_and(|kind| kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()))
 }

@@ -270,7 +270,7 @@ fn waivers(reader: &Reader, node: &Node) -> Vec<Waiver> {
     let one = |item: &Node| {
         let fields = reader.fields(item, "a waiver", keys::WAIVER)?;
         let text = |key: &str| {
-            fields.required(reader, key, "a waiver").and_then(|node| reader.text(node, &format!("`{key}`")))
+            fields.required(reader, key, "a waiver").and_then(|node| reader.text(node, format_args!("`{key}`")))
         };
         let (step, owner, reason) = (text("step"), text("owner"), text("reason"));
         let until = fields.required(reader, "until", "a waiver").and_then(|node| {

@@ -57,7 +57,7 @@ impl Document<'_> {
         let when = fields.get("when").and_then(|node| self.when(node, &mut reads));
         let text = |key: &str| {
             let node = self.resolved(fields.get(key)?)?;
-            reader.text(&node, &format!("`{key}`"))
+            reader.text(&node, format_args!("`{key}`"))
         };
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
         let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
@@ -158,8 +158,9 @@ impl Document<'_> {
     fn look(&self, node: &Node, kind: StepKind, step: &str, attempts: &mut u32) -> Option<Look> {
         let reader = self.reader;
         let word = kind.word();
-        let help = format!("write `{word}: {{ http: {{ url: ... }} }}`; kinds are {}", kind_names());
-        let (key, inputs) = reader.single(node, &format!("`{word}` of step `{step}`"), &help)?;
+        let help =
+            std::fmt::from_fn(|f| write!(f, "write `{word}: {{ http: {{ url: ... }} }}`; kinds are {}", kind_names()));
+        let (key, inputs) = reader.single(node, format_args!("`{word}` of step `{step}`"), help)?;
         let Some(found) = probe::kind(&key.text) else {
             let help = suggestion(&key.text, probe::KINDS.iter().map(|kind| kind.name), "kinds are");
             reader.error(&key.span, format!("there is no kind of probe `{}`", key.text), "unknown kind", help);
