@@ -24,8 +24,8 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
         if path.is_dir() {
             site.packs = vec![PackRef::Folder(std::path::absolute(path).unwrap_or_else(|_| path.clone()))];
             match Library::open(&site, &settings::set(globals)?) {
-                Ok(library) => match library.load(library.ids(), &site) {
-                    Ok(procedures) => count += procedures.len(),
+                Ok(library) => match library.vet(library.ids(), &site, drop) {
+                    Ok(right) => count += right.len(),
                     Err(wrong) => problems.extend(wrong),
                 },
                 Err(wrong) => problems.extend(wrong),
@@ -49,10 +49,10 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
 }
 
 fn whole(site: &Site, library: &Library) -> Done {
-    let procedures = library.load(library.ids(), site)?;
-    let steps: usize = procedures.iter().map(|procedure| procedure.steps.len()).sum();
+    let steps = library.vet(library.ids(), site, |procedure| procedure.steps.len())?;
     let file = site.file.as_ref().map_or_else(|| "no site file".to_owned(), |file| file.display().to_string());
-    message::print(&format!("{} procedures with {steps} steps, nothing wrong ({file})\n", procedures.len()));
+    let (count, steps) = (steps.len(), steps.iter().sum::<usize>());
+    message::print(&format!("{count} procedures with {steps} steps, nothing wrong ({file})\n"));
     Ok(Exit::Ok)
 }
 

@@ -253,7 +253,9 @@ impl Document<'_> {
             );
             return (steps, references, broken);
         }
-        for item in self.reader.items(node, "`steps`") {
+        let items = self.reader.items(node, "`steps`");
+        steps.reserve(items.len());
+        for item in items {
             let Some((step, reference)) = self.step(item) else {
                 if let Some(id) = item.get("id").and_then(Node::scalar) {
                     broken.extend([id.to_owned(), id.replace('-', "_")]);

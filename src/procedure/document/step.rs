@@ -31,7 +31,7 @@ impl Document<'_> {
         }
         let fields = reader.fields(node, "a step", keys::STEP)?;
         let id = fields.required(reader, "id", "a step").and_then(|node| self.step_id(node));
-        let name = id.as_ref().map_or("?", StepId::as_str).to_owned();
+        let name = id.as_ref().map_or("?", StepId::as_str);
         let (kind, body) = match (fields.get("probe"), fields.get("gather")) {
             (Some(node), None) => (StepKind::Probe, node),
             (None, Some(node)) => (StepKind::Gather, node),
@@ -50,8 +50,8 @@ impl Document<'_> {
             }
         };
         let body = template::resolve(body, self.vars, reader);
-        let (looks, attempts) = self.looks(&body, kind, &name);
-        let expectations = self.expectations(&fields, kind, &name, &looks);
+        let (looks, attempts) = self.looks(&body, kind, name);
+        let expectations = self.expectations(&fields, kind, name, &looks);
         let mut reads: Vec<_> =
             template::late_reads(&body).map(|reads| (body.span.clone(), reads)).into_iter().collect();
         let when = fields.get("when").and_then(|node| self.when(node, &mut reads));
