@@ -26,8 +26,8 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
         if path.is_dir() {
             site.packs = vec![PackRef::Folder(std::path::absolute(path).unwrap_or_else(|_| path.clone()))];
             match Library::open(&site, &settings::set(globals)?) {
-                Ok(library) => match library.load(library.ids(), &site) {
-                    Ok(procedures) => count += procedures.len(),
+                Ok(library) => match library.vet(library.ids(), &site, drop) {
+                    Ok(right) => count += right.len(),
                     Err(wrong) => problems.extend(wrong),
                 },
                 Err(wrong) => problems.extend(wrong),
@@ -51,27 +51,26 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
 }
 
 fn whole(site: &Site, library: &Library) -> Done {
-    let procedures = library.load(library.ids(), site)?;
-    let missing = missing(site, &procedures);
+    let vetted = library.vet(library.ids(), site, |procedure| (procedure.steps.len(), missing(site, &procedure)))?;
+    let (steps, missing): (Vec<usize>, Vec<Diagnostics>) = vetted.into_iter().unzip();
+    let missing = Diagnostics(missing.into_iter().flat_map(|missing| missing.0).collect());
     if !missing.is_empty() {
         return Err(missing.into());
     }
-    let steps: usize = procedures.iter().map(|procedure| procedure.steps.len()).sum();
     let file = site.file.as_ref().map_or_else(|| "no site file".to_owned(), |file| file.display().to_string());
-    message::print(&format!("{} procedures with {steps} steps, nothing wrong ({file})\n", procedures.len()));
+    let (count, steps) = (steps.len(), steps.iter().sum::<usize>());
+    message::print(&format!("{count} procedures with {steps} steps, nothing wrong ({file})\n"));
     Ok(Exit::Ok)
 }
 
 /// Whom and how the steps tell that the site file does not know.
-fn missing(site: &Site, procedures: &[Procedure]) -> Diagnostics {
+fn missing(site: &Site, procedure: &Procedure) -> Diagnostics {
     let mut problems = Diagnostics::default();
-    for procedure in procedures {
-        for step in &procedure.steps {
-            let Work::Notify(notify) = &step.work else { continue };
-            for reason in site.cannot_tell(notify) {
-                let message = format!("{}: step `{}`: {reason}", step.at, step.id);
-                problems.push(Diagnostic::general(message, "correct the step, or add it to the site file"));
-            }
+    for step in &procedure.steps {
+        let Work::Notify(notify) = &step.work else { continue };
+        for reason in site.cannot_tell(notify) {
+            let message = format!("{}: step `{}`: {reason}", step.at, step.id);
+            problems.push(Diagnostic::general(message, "correct the step, or add it to the site file"));
         }
     }
     problems

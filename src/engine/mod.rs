@@ -353,7 +353,7 @@ fn plan_of(procedure: &Procedure, planned: &[Planned]) -> ProcedurePlan {
     ProcedurePlan {
         id: procedure.id.clone(),
         title: procedure.title.clone(),
-        hash: procedure.hash.clone(),
+        hash: procedure.hash(),
         called_by: caller(&procedure.id, planned).map(|(procedure, step)| (procedure.clone(), step.clone())),
         budget_ms: procedure.budget.map(|budget| u64::try_from(budget.as_millis()).unwrap_or(u64::MAX)),
         criteria: procedure.criteria.iter().map(|criterion| criterion.says.clone()).collect(),

@@ -46,14 +46,20 @@ pub struct Procedure {
     pub lock: Vec<String>,
     /// With `--yes`, its destructive actions run without a person.
     pub unattended: bool,
-    /// SHA-256 of the file, in hexadecimal.
-    pub hash: String,
+    source: Arc<Source>,
     pub sections: Vec<Section>,
     pub steps: Vec<Step>,
     pub criteria: Vec<Criterion>,
 }
 
 impl Procedure {
+    /// SHA-256 of the file, in hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        use sha2::{Digest, Sha256};
+        Sha256::digest(self.source.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The procedures that its steps run.
     pub fn calls(&self) -> impl Iterator<Item = &ProcedureId> {
         self.steps.iter().filter_map(|step| match &step.work {
@@ -351,7 +357,7 @@ impl Document<'_> {
                 .get("unattended")
                 .and_then(|node| self.choice(node, "`unattended`", &["allow"]))
                 .is_some(),
-            hash: sha256(&reader.source.text),
+            source: Arc::clone(&reader.source),
             sections,
             steps,
             criteria,
@@ -454,11 +460,6 @@ struct StepList {
     references: Vec<References>,
     broken: HashSet<String>,
     sections: Vec<Section>,
-}
-
-fn sha256(text: &str) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether the fact `name` is `fact` or a member of that family.

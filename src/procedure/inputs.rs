@@ -1,5 +1,6 @@
 //! Inputs of probes: nodes against the specification of the kind.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -97,16 +98,16 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
     if contains_late(node) {
         return None;
     }
-    let name = format!("`{}`", spec.name);
+    let name = &std::fmt::from_fn(|f| write!(f, "`{}`", spec.name));
     let wrong = |message: String, help: &str| {
         reader.error(&node.span, message, "", help);
         None
     };
     match spec.ty {
-        InputType::Text => reader.text(node, &name).map(Input::Text),
-        InputType::Pattern => checked_pattern(reader, node, &name).map(Input::Text),
-        InputType::Texts => many(reader, node, &name, |item| reader.text(item, &name)).map(Input::Texts),
-        InputType::Patterns => many(reader, node, &name, |item| checked_pattern(reader, item, &name)).map(Input::Texts),
+        InputType::Text => reader.text(node, name).map(Input::Text),
+        InputType::Pattern => checked_pattern(reader, node, name).map(Input::Text),
+        InputType::Texts => many(reader, node, name, |item| reader.text(item, name)).map(Input::Texts),
+        InputType::Patterns => many(reader, node, name, |item| checked_pattern(reader, item, name)).map(Input::Texts),
         InputType::Arguments if node.list().is_none() => {
             let help =
                 "write the program and each argument as an item: `[pg_isready, -q]`; a shell line goes under `shell`";
@@ -114,7 +115,7 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
         }
         InputType::Arguments => {
             let arguments: Vec<Option<String>> =
-                reader.items(node, &name).iter().map(|item| argument(reader, item, &name)).collect();
+                reader.items(node, name).iter().map(|item| argument(reader, item, name)).collect();
             arguments.into_iter().collect::<Option<Vec<_>>>().map(Input::Texts)
         }
         InputType::Bool => match node.scalar() {
@@ -122,26 +123,27 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
             Some("false") => Some(Input::Bool(false)),
             _ => wrong(format!("{name} is yes or no"), "write `true` or `false`"),
         },
-        InputType::Integer { least, most } => reader.integer(node, &name, least, most).map(Input::Integer),
-        InputType::Duration => parse_duration(&reader.text(node, &name)?).map_or_else(
+        InputType::Integer { least, most } => reader.integer(node, name, least, most).map(Input::Integer),
+        InputType::Duration => parse_duration(&reader.text(node, name)?).map_or_else(
             |error| wrong(format!("{name}: {error}"), "write a duration, such as `2s`, `15m` or `24h`"),
             |duration| Some(Input::Duration(duration)),
         ),
-        InputType::Size => parse_size(&reader.text(node, &name)?).map_or_else(
+        InputType::Size => parse_size(&reader.text(node, name)?).map_or_else(
             |error| wrong(format!("{name}: {error}"), "write a size, such as `512MiB`"),
             |size| Some(Input::Size(size)),
         ),
         InputType::Choice(choices) => {
-            let text = reader.text(node, &name)?;
+            let text = reader.text(node, name)?;
             if choices.contains(&text.as_str()) {
                 return Some(Input::Text(text));
             }
             wrong(format!("{name} cannot be `{text}`"), &suggestion(&text, choices.iter().copied(), "it can be"))
         }
-        InputType::Path => reader.text(node, &name).map(|text| Input::Path(absolute(&text, around.folder))),
-        InputType::Paths => many(reader, node, &name, |item| Some(absolute(&reader.text(item, &name)?, around.folder)))
-            .map(Input::Paths),
-        InputType::Secret => match secret(reader, node, &name, around.folder)? {
+        InputType::Path => reader.text(node, name).map(|text| Input::Path(absolute(&text, around.folder))),
+        InputType::Paths => {
+            many(reader, node, name, |item| Some(absolute(&reader.text(item, name)?, around.folder))).map(Input::Paths)
+        }
+        InputType::Secret => match secret(reader, node, name, around.folder)? {
             MaybeSecret::Secret(secret) => Some(Input::Secret(secret)),
             MaybeSecret::Plain(_) => {
                 reader.secret(&node.span, format!("{name} is a secret and must not stand in a file"));
@@ -155,13 +157,13 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
             let pairs: Option<IndexMap<_, _>> = entries
                 .iter()
                 .map(|(key, value)| {
-                    Some((key.text.clone(), secret(reader, value, &format!("`{}`", key.text), around.folder)?))
+                    Some((key.text.clone(), secret(reader, value, format_args!("`{}`", key.text), around.folder)?))
                 })
                 .collect();
             pairs.map(Input::Pairs)
         }
         InputType::Database => {
-            let text = reader.text(node, &name)?;
+            let text = reader.text(node, name)?;
             if around.databases.contains(&text) {
                 return Some(Input::Text(text));
             }
@@ -184,7 +186,7 @@ fn contains_late(node: &Node) -> bool {
 }
 
 /// An argument may be empty, unlike other texts.
-fn argument(reader: &Reader, node: &Node, name: &str) -> Option<String> {
+fn argument(reader: &Reader, node: &Node, name: impl Display + Copy) -> Option<String> {
     match node.scalar() {
         Some(text) => Some(text.to_owned()),
         None => {
@@ -196,7 +198,12 @@ fn argument(reader: &Reader, node: &Node, name: &str) -> Option<String> {
     }
 }
 
-fn many<T>(reader: &Reader, node: &Node, name: &str, read: impl Fn(&Node) -> Option<T>) -> Option<Vec<T>> {
+fn many<T>(
+    reader: &Reader,
+    node: &Node,
+    name: impl Display + Copy,
+    read: impl Fn(&Node) -> Option<T>,
+) -> Option<Vec<T>> {
     match node.list() {
         Some([]) => {
             reader.error(&node.span, format!("{name} is an empty list"), "", "name at least one");
@@ -210,7 +217,7 @@ fn many<T>(reader: &Reader, node: &Node, name: &str, read: impl Fn(&Node) -> Opt
     }
 }
 
-fn checked_pattern(reader: &Reader, node: &Node, name: &str) -> Option<String> {
+fn checked_pattern(reader: &Reader, node: &Node, name: impl Display + Copy) -> Option<String> {
     let text = reader.text(node, name)?;
     if let Err(reason) = pattern::check(&text) {
         let help = "single quotes keep backslashes: '\\berror\\b'";
@@ -233,7 +240,7 @@ pub const SECRET_HELP: &str =
     "refer to it: `{ env: NAME }`, `{ file: /run/secrets/name }` or `{ command: [pass, name] }`";
 
 /// A plain text or a reference to a secret.
-pub fn secret(reader: &Reader, node: &Node, name: &str, folder: &Path) -> Option<MaybeSecret> {
+pub fn secret(reader: &Reader, node: &Node, name: impl Display + Copy, folder: &Path) -> Option<MaybeSecret> {
     if node.map().is_none() {
         return reader.text(node, name).map(MaybeSecret::Plain);
     }

@@ -73,7 +73,7 @@ pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
         let at = error.utf8_error().valid_up_to();
         fail(format!("{name} is not UTF-8: byte {at} is wrong"), "save it as UTF-8")
     })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     Ok(Arc::new(Source { name, text }))
 }
 
@@ -165,6 +165,19 @@ impl Library {
         ids: impl IntoIterator<Item = &'i ProcedureId>,
         site: &Site,
     ) -> Result<Vec<Procedure>, Diagnostics> {
+        self.vet(ids, site, |procedure| procedure)
+    }
+
+    /// Reads and vets these procedures, and keeps of each only what `keep` makes of it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn vet<'i, T: Send>(
+        &self,
+        ids: impl IntoIterator<Item = &'i ProcedureId>,
+        site: &Site,
+        keep: impl Fn(Procedure) -> T + Sync,
+    ) -> Result<Vec<T>, Diagnostics> {
         let ids: Vec<&ProcedureId> = ids.into_iter().collect();
         let threads = match ids.len() / ALONE + 1 {
             1 => 1,
@@ -174,7 +187,7 @@ impl Library {
         let work = || {
             let take = || {
                 let place = next.fetch_add(1, Relaxed);
-                ids.get(place).map(|id| (place, self.read(id, site)))
+                ids.get(place).map(|id| (place, self.read(id, site).map(&keep)))
             };
             std::iter::from_fn(take).collect::<Vec<_>>()
         };
@@ -187,14 +200,14 @@ impl Library {
             read
         });
         read.sort_unstable_by_key(|(place, _)| *place);
-        let (mut procedures, mut problems) = (Vec::new(), Diagnostics::default());
+        let (mut kept, mut problems) = (Vec::new(), Diagnostics::default());
         for (_, read) in read {
             match read {
-                Ok(procedure) => procedures.push(procedure),
+                Ok(procedure) => kept.push(procedure),
                 Err(wrong) => problems.extend(wrong),
             }
         }
-        if problems.is_empty() { Ok(procedures) } else { Err(problems) }
+        if problems.is_empty() { Ok(kept) } else { Err(problems) }
     }
 
     /// Reads and vets these procedures and those that their steps call.

@@ -225,7 +225,7 @@ pub(super) fn vars(reader: &Reader, node: &Node) -> Vars {
             continue;
         }
         match &value.kind {
-            NodeKind::Map(_) if secret(reader, value, &format!("`{}`", key.text), Path::new("/")).is_none() => {}
+            NodeKind::Map(_) if secret(reader, value, format_args!("`{}`", key.text), Path::new("/")).is_none() => {}
             NodeKind::List(items) if items.iter().any(|item| item.scalar().is_none()) => {
                 reader.error(
                     &value.span,

@@ -71,8 +71,8 @@ impl Unfinished {
             }
         }
         let differs =
-            |procedure: &&Procedure| !known.iter().any(|(id, hash)| *id == procedure.id && *hash == procedure.hash);
-        procedures.iter().filter(differs).map(|procedure| (procedure.id.clone(), procedure.hash.clone())).collect()
+            |procedure: &&Procedure| !known.iter().any(|(id, hash)| *id == procedure.id && *hash == procedure.hash());
+        procedures.iter().filter(differs).map(|procedure| (procedure.id.clone(), procedure.hash())).collect()
     }
 }
 

@@ -22,8 +22,8 @@ impl Document<'_> {
         let reader = self.reader;
         let fields = reader.fields(node, "a step", keys::STEP)?;
         let id = fields.required(reader, "id", "a step").and_then(|node| self.step_id(node));
-        let name = id.as_ref().map_or("?", StepId::as_str).to_owned();
-        let (kind, body) = self.kind_of(&fields, node, &name)?;
+        let name = id.as_ref().map_or("?", StepId::as_str);
+        let (kind, body) = self.kind_of(&fields, node, name)?;
         let mut references = References::default();
         let when = fields.get("when").and_then(|node| self.expression(node, "when", &mut references.reads));
         let applies = self.applies(when.as_ref());
@@ -31,11 +31,11 @@ impl Document<'_> {
         let (mut looks, mut attempts, mut expectations, mut work) = (Vec::new(), 1, Vec::new(), Some(Work::Look));
         match kind {
             StepKind::Probe | StepKind::Gather => {
-                (looks, attempts) = self.looks(&body, kind, &name, applies);
-                expectations = self.expectations(&fields, kind, &name, &looks);
+                (looks, attempts) = self.looks(&body, kind, name, applies);
+                expectations = self.expectations(&fields, kind, name, &looks);
                 references.reads.extend(template::late_reads(&body).map(|reads| (body.span.clone(), reads)));
             }
-            StepKind::Action => work = self.action(&fields, &body, &name, applies, &mut references),
+            StepKind::Action => work = self.action(&fields, &body, name, applies, &mut references),
             StepKind::Manual => work = self.manual(&fields, &body, &mut references),
             StepKind::Decision => work = self.decision(&fields, &body, &mut references),
             StepKind::Approval => work = self.approval(&body, &mut references),
