@@ -148,11 +148,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-/// Of an incident: points in time, notes, who was told.
-fn told() -> impl Strategy<Value = EventKind> {
-    let mark = (text(), time(), text()).prop_map(|(name, at, by)| EventKind::Marked(Mark { name, at, by }));
-    let note = (time(), text(), text(), option::of((procedure_id(), step_id())))
-        .prop_map(|(at, by, text, step)| EventKind::Noted(Note { at, by, text, step, attachments: Vec::new() }));
+fn escalation() -> impl Strategy<Value = Escalation> {
     let rung = (text(), option::of(text()), time(), option::of(time())).prop_map(|(to, address, due, deadline)| Rung {
         channel: to.clone(),
         instead_of: address.clone(),
@@ -162,7 +158,7 @@ fn told() -> impl Strategy<Value = EventKind> {
         deadline,
     });
     let tracks = vec(vec(rung, 0..3), 0..3);
-    let escalation = (procedure_id(), step_id(), option::of(text()), time(), text(), tracks).prop_map(
+    (procedure_id(), step_id(), option::of(text()), time(), text(), tracks).prop_map(
         |(procedure, step, item, since, text, tracks)| Escalation {
             procedure,
             step,
@@ -172,18 +168,24 @@ fn told() -> impl Strategy<Value = EventKind> {
             text,
             tracks,
         },
-    );
+    )
+}
+
+/// Of an incident: points in time, notes, who was told.
+fn told() -> impl Strategy<Value = EventKind> {
+    let mark = (text(), time(), text()).prop_map(|(name, at, by)| EventKind::Marked(Mark { name, at, by }));
+    let note = (time(), text(), text(), option::of((procedure_id(), step_id())))
+        .prop_map(|(at, by, text, step)| EventKind::Noted(Note { at, by, text, step, attachments: Vec::new() }));
     let states = select(&[Delivered::Sent, Delivered::ByHand, Delivered::Failed, Delivered::Waiting]);
     let delivery = (text(), states, option::of(text()))
         .prop_map(|(id, state, detail)| EventKind::MessageDelivered(Delivery { id, state, detail }));
-    let queued = escalation
-        .clone()
+    let queued = escalation()
         .prop_filter_map("nobody", |escalation| escalation.message(0, 0))
         .prop_map(|message| EventKind::MessageQueued(Box::new(message)));
     prop_oneof![
         mark,
         note,
-        escalation.prop_map(|escalation| EventKind::Escalated(Box::new(escalation))),
+        escalation().prop_map(|escalation| EventKind::Escalated(Box::new(escalation))),
         queued,
         delivery,
         text().prop_map(|by| EventKind::Acknowledged { by }),
