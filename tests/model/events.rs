@@ -148,7 +148,7 @@ fn kind() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-fn escalation() -> impl Strategy<Value = Escalation> {
+fn escalation() -> BoxedStrategy<Escalation> {
     let rung = (text(), option::of(text()), time(), option::of(time())).prop_map(|(to, address, due, deadline)| Rung {
         channel: to.clone(),
         instead_of: address.clone(),
@@ -157,9 +157,9 @@ fn escalation() -> impl Strategy<Value = Escalation> {
         due,
         deadline,
     });
-    let tracks = vec(vec(rung, 0..3), 0..3);
-    (procedure_id(), step_id(), option::of(text()), time(), text(), tracks).prop_map(
-        |(procedure, step, item, since, text, tracks)| Escalation {
+    let tracks = vec(vec(rung, 0..3), 0..3).boxed();
+    (procedure_id(), step_id(), option::of(text()), time(), text(), tracks)
+        .prop_map(|(procedure, step, item, since, text, tracks)| Escalation {
             procedure,
             step,
             severity: item.clone(),
@@ -167,12 +167,12 @@ fn escalation() -> impl Strategy<Value = Escalation> {
             since,
             text,
             tracks,
-        },
-    )
+        })
+        .boxed()
 }
 
 /// Of an incident: points in time, notes, who was told.
-fn told() -> impl Strategy<Value = EventKind> {
+fn told() -> BoxedStrategy<EventKind> {
     let mark = (text(), time(), text()).prop_map(|(name, at, by)| EventKind::Marked(Mark { name, at, by }));
     let note = (time(), text(), text(), option::of((procedure_id(), step_id())))
         .prop_map(|(at, by, text, step)| EventKind::Noted(Note { at, by, text, step, attachments: Vec::new() }));
@@ -190,6 +190,7 @@ fn told() -> impl Strategy<Value = EventKind> {
         delivery,
         text().prop_map(|by| EventKind::Acknowledged { by }),
     ]
+    .boxed()
 }
 
 fn event() -> impl Strategy<Value = Event> {
