@@ -13,6 +13,7 @@ use super::settings::{self, Globals};
 use crate::journal::{Access, Journal, JournalError, Letter, Problem, Stage};
 use crate::model::event::EventKind;
 use crate::model::event::incident::{Delivered, Delivery, Mark, Note};
+use crate::model::event::people::{Answer, Reply};
 use crate::model::id::RunId;
 use crate::model::ladder;
 use crate::model::outcome::Exit;
@@ -195,11 +196,31 @@ pub fn outbox(matches: &ArgMatches, globals: &Globals) -> Done {
         Delivery { id: letter.message.id.clone(), state: Delivered::ByHand, detail: Some(format!("says {by}")) };
     block_on(async {
         let journal = Journal::open(&path, Access::Write).await?;
-        post::note(&journal, letter.run, vec![EventKind::MessageDelivered(delivery)]).await
+        let record = Record::of(&journal.replay(letter.run).await?);
+        let mut kinds = vec![EventKind::MessageDelivered(delivery)];
+        kinds.extend(answer(&record, letter, &by));
+        post::note(&journal, letter.run, kinds).await
     })??;
     message::print(&format!("{}: told, says {by}\n", whom(&letter.message)));
     post::advance_after(globals, &path);
     Ok(Exit::Ok)
+}
+
+/// The answer to the task that asks to tell them, if the run has one.
+fn answer(record: &Record, letter: &Letter, by: &str) -> Option<EventKind> {
+    let steps = record.procedures.values().flat_map(|procedure| procedure.steps.values());
+    let question = steps.flat_map(|step| &step.open).find(|question| post::asks_for(question, &letter.message))?;
+    Some(EventKind::Answered(Box::new(Answer {
+        procedure: question.procedure.clone(),
+        step: question.step.clone(),
+        item: question.item.clone(),
+        reply: Reply::Done,
+        note: None,
+        attachments: Vec::new(),
+        by: by.to_owned(),
+        verified: true,
+        hash: question.hash.clone(),
+    })))
 }
 
 /// By its id, or without the run if that is clear.

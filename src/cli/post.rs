@@ -16,6 +16,7 @@ use super::settings::{self, Globals};
 use crate::engine::{Post, Tell};
 use crate::journal::{Access, Journal, JournalError, Letter, Stage};
 use crate::model::event::incident::{Delivered, Delivery, Escalation, Message};
+use crate::model::event::people::{Ask, Question};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 use crate::model::record::Record;
@@ -126,6 +127,14 @@ pub fn id_of(run: RunId, message: &Message) -> String {
 pub fn whom(message: &Message) -> String {
     let reach = message.address.as_ref().map_or(String::new(), |address| format!(" ({address})"));
     format!("{} by {}{reach}", message.to, message.channel)
+}
+
+/// Whether a question of a run asks a person to tell this message.
+pub fn asks_for(question: &Question, message: &Message) -> bool {
+    let step = format!("{}.{}.", question.procedure, question.step);
+    question.ask == Ask::Manual
+        && message.id.starts_with(&step)
+        && question.text.starts_with(&format!("tell {}: {}", whom(message), message.text))
 }
 
 /// One line of what was done.

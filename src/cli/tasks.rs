@@ -12,6 +12,7 @@ use super::message::{self, Failure};
 use super::post;
 use super::settings::{self, Globals};
 use crate::journal::{Access, Journal};
+use crate::model::event::incident::{Delivered, Delivery};
 use crate::model::event::people::{Answer, Ask, Attachment, Question, Reply};
 use crate::model::event::{Event, EventKind};
 use crate::model::outcome::Exit;
@@ -121,8 +122,9 @@ fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path, globals: &Glo
     let last = run.events.last().map_or(0, |event| event.seq);
     let at = Utc::now();
     let elapsed = run.record.started.and_then(|started| (at - started).to_std().ok()).unwrap_or_default();
-    let event = Event { seq: last + 1, at, elapsed, kind: EventKind::Answered(Box::new(answer)) };
-    block_on(async { Journal::open(journal, Access::Write).await?.append(run.run, &[event]).await })??;
+    let kinds = told(run, question, &answer).into_iter().chain([EventKind::Answered(Box::new(answer))]);
+    let events: Vec<Event> = (last + 1..).zip(kinds).map(|(seq, kind)| Event { seq, at, elapsed, kind }).collect();
+    block_on(async { Journal::open(journal, Access::Write).await?.append(run.run, &events).await })??;
     let left = all.iter().filter(|(other, ..)| other.run == run.run).count() - 1;
     let command = start.map_or("", |start| start.command.as_str());
     let next = match left {
@@ -132,6 +134,15 @@ fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path, globals: &Glo
     message::print(&format!("{id}: recorded, by {by}; {next}\n"));
     post::advance_after(globals, journal);
     Ok(Exit::Ok)
+}
+
+/// What the answer says of the message that the question asks to tell, if it does.
+fn told(run: &Unfinished, question: &Question, answer: &Answer) -> Option<EventKind> {
+    let mut messages = run.record.messages.values().map(|record| &record.message);
+    let message = messages.find(|message| post::asks_for(question, message))?;
+    let state = if answer.reply == Reply::Done { Delivered::ByHand } else { Delivered::Failed };
+    let detail = Some(format!("says {}", answer.by));
+    Some(EventKind::MessageDelivered(Delivery { id: message.id.clone(), state, detail }))
 }
 
 fn reply(matches: &ArgMatches, question: &Question) -> Result<Reply, Failure> {

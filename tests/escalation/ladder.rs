@@ -7,7 +7,7 @@ use opsctl::model::event::incident::{Escalation, Message};
 use opsctl::model::event::{Event, EventKind};
 use opsctl::model::ladder::{ahead, due};
 use opsctl::model::record::Record;
-use opsctl::procedure::site::telling::{Asked, Hours, Policy, Step};
+use opsctl::procedure::site::telling::{Asked, Hours, Policy, Turn};
 use opsctl::procedure::site::{Role, Site};
 use proptest::collection::vec;
 use proptest::option;
@@ -27,9 +27,9 @@ fn hours() -> impl Strategy<Value = Hours> {
     (days, 0_u32..1440, 0_u32..1441).prop_map(|(days, from, to)| Hours { days, from, to })
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Turn> {
     let minutes = || (1_u64..2000).prop_map(Duration::from_mins);
-    (prop::sample::select(&ROLES), option::of(minutes()), minutes()).prop_map(|(to, within, answer)| Step {
+    (prop::sample::select(&ROLES), option::of(minutes()), minutes()).prop_map(|(to, within, answer)| Turn {
         to: to.to_owned(),
         channel: None,
         within,
@@ -38,7 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A site whose roles have these hours; a role may name the one behind it for other hours.
-fn site(calendars: Vec<Option<(Hours, bool)>>, ladders: Vec<Vec<Step>>) -> Site {
+fn site(calendars: Vec<Option<(Hours, bool)>>, ladders: Vec<Vec<Turn>>) -> Site {
     let mut site = Site::of_this_machine("here");
     site.timezone = chrono_tz::Europe::Warsaw;
     for (index, calendar) in calendars.into_iter().enumerate() {

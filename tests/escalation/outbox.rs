@@ -29,6 +29,7 @@ fn whoever_has_told_them_says_so_and_the_run_goes_on() {
     let done = ["outbox", "done", "emergency/outage.tell.0.0"];
     case.run(done).exits(0).says("users by phone (+48 123 456 789): told, says ");
     case.run(done).exits(3).says_on_stderr("was told already");
+    case.run(["tasks"]).exits(0).never_says("tell users");
     case.run(["emergency", "outage", "--resume"]).exits(0).says("PASS  tell  users, it-team");
     case.run(["outbox"]).exits(0).says("HAND ");
     whole(&case);
@@ -39,6 +40,7 @@ fn a_task_that_was_done_counts_as_told() {
     let case = by_hand("outbox-task");
     case.run(["emergency", "outage"]).exits(1);
     case.run(["tasks", "done", "tell.users"]).exits(0);
+    case.run(["outbox"]).exits(0).says("HAND ").never_says("ASK ");
     case.run(["emergency", "outage", "--resume"]).exits(0).says("PASS  tell  users, it-team");
     case.run(["outbox"]).exits(0).says("HAND ");
     assert_eq!(messages(&case).len(), 1, "nobody was told twice");

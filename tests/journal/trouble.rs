@@ -97,7 +97,7 @@ fn a_journal_of_a_newer_opsctl_is_refused() {
     book.sqlite3("PRAGMA user_version = 99");
     for access in [Access::Read, Access::Write] {
         let error = block_on(Journal::open(&book.path(), access)).expect_err("refused");
-        assert!(matches!(error.problem, Problem::Newer { found: 99, known: 2 }), "{error}");
+        assert!(matches!(error.problem, Problem::Newer { found: 99, .. }), "{error}");
         assert!(error.to_string().contains("format 99 of a newer opsctl"), "{error}");
     }
 }

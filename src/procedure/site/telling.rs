@@ -30,11 +30,11 @@ pub struct Telling {
 }
 
 /// Tracks, each a ladder, by severity.
-pub type Policy = IndexMap<String, Vec<Vec<Step>>>;
+pub type Policy = IndexMap<String, Vec<Vec<Turn>>>;
 
 /// A rung as the site file has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Step {
+pub struct Turn {
     /// A role.
     pub to: String,
     pub channel: Option<String>,
@@ -83,8 +83,8 @@ impl Site {
     /// # Errors
     /// There is no such role, policy, severity or channel.
     pub fn tracks(&self, asked: &Asked<'_>) -> Result<Vec<Vec<Rung>>, String> {
-        let alone = asked.to.iter().map(|to| vec![Step { to: to.clone(), channel: None, within: None, answer: None }]);
-        let mut ladders: Vec<Vec<Step>> = alone.collect();
+        let alone = asked.to.iter().map(|to| vec![Turn { to: to.clone(), channel: None, within: None, answer: None }]);
+        let mut ladders: Vec<Vec<Turn>> = alone.collect();
         if let Some(policy) = asked.policy {
             ladders.extend(self.row(policy, asked.severity)?.iter().cloned());
         }
@@ -119,7 +119,7 @@ impl Site {
         })
     }
 
-    fn row(&self, name: &str, severity: Option<&str>) -> Result<&Vec<Vec<Step>>, String> {
+    fn row(&self, name: &str, severity: Option<&str>) -> Result<&Vec<Vec<Turn>>, String> {
         let policy = self.policy(name)?;
         let row = severity.and_then(|severity| policy.get(severity)).or_else(|| policy.get(DEFAULT));
         row.ok_or_else(|| {
@@ -134,7 +134,7 @@ impl Site {
         })
     }
 
-    fn ladder(&self, steps: &[Step], asked: &Asked<'_>) -> Result<Vec<Rung>, String> {
+    fn ladder(&self, steps: &[Turn], asked: &Asked<'_>) -> Result<Vec<Rung>, String> {
         let mut rungs = Vec::new();
         let mut due = asked.since;
         for step in steps {
@@ -150,7 +150,7 @@ impl Site {
         Ok(rungs)
     }
 
-    fn rung(&self, step: &Step, to: &str, asked: &Asked<'_>, due: DateTime<Utc>) -> Result<Rung, String> {
+    fn rung(&self, step: &Turn, to: &str, asked: &Asked<'_>, due: DateTime<Utc>) -> Result<Rung, String> {
         let role = self.role(to)?;
         let usual = || role.channel.as_deref().unwrap_or(if role.phone.is_some() { "phone" } else { "mail" });
         let name = step.channel.as_deref().or(asked.channel).unwrap_or_else(usual);

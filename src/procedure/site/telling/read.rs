@@ -7,7 +7,7 @@ use chrono::Weekday;
 use indexmap::IndexMap;
 
 use super::hours::{DAYS, time_of_day};
-use super::{BY_HAND, Hours, Policy, Step, Telling, below};
+use super::{BY_HAND, Hours, Policy, Telling, Turn, below};
 use crate::notify::{Address, COMMAND_LIMIT, Channel, Kind};
 use crate::procedure::decode::{Fields, Reader};
 use crate::procedure::diagnostic::suggestion;
@@ -228,7 +228,7 @@ fn policies(
     policies
 }
 
-fn ladder(reader: &Reader, node: &Node, roles: &IndexMap<String, Role>, telling: &Telling) -> Option<Vec<Step>> {
+fn ladder(reader: &Reader, node: &Node, roles: &IndexMap<String, Role>, telling: &Telling) -> Option<Vec<Turn>> {
     let first = reader.fields(node, "a track", keys::TRACK)?;
     let above = first.get("then").map(|node| reader.items(node, "`then`")).unwrap_or_default();
     let above = above.iter().filter_map(|node| reader.fields(node, "a rung", keys::RUNG));
@@ -244,7 +244,7 @@ fn ladder(reader: &Reader, node: &Node, roles: &IndexMap<String, Role>, telling:
             Some(channel)
         });
         let within = fields.get("within").and_then(|node| reader.duration(node, "`within`"));
-        ladder.push(Step { to, channel, within, answer });
+        ladder.push(Turn { to, channel, within, answer });
     }
     Some(ladder)
 }
