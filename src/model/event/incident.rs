@@ -11,14 +11,16 @@ use crate::model::id::{ProcedureId, StepId};
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Mark {
     pub name: String,
-    /// When it was so; may lie before the event that says it.
+    /// When it was so; may lie before the event that says it, whose own `at` stands beside it.
+    #[serde(rename = "time")]
     pub at: DateTime<Utc>,
     pub by: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Note {
-    /// What the note is about; may lie before the event that says it.
+    /// What the note is about; may lie before the event that says it, whose own `at` stands beside it.
+    #[serde(rename = "time")]
     pub at: DateTime<Utc>,
     pub by: String,
     pub text: String,
