@@ -3,6 +3,7 @@
 mod arguments;
 mod drill;
 mod files;
+mod incident;
 mod interrupts;
 mod journal;
 mod output;

@@ -148,11 +148,11 @@ pub fn timeline(record: &Record) -> Vec<Entry> {
 /// How the run itself went.
 fn course(record: &Record, entries: &mut Vec<Entry>) {
     if let (Some(at), Some(start)) = (record.started, &record.start) {
-        let text = format!("the run of `{}` begins on {}", start.command, start.host);
+        let text = format!("opsctl {} begins on {}", start.command, start.host);
         entries.push(Entry::new(at, EntryKind::Start, text).by(&start.operator));
     }
     if let Some((at, by)) = &record.acknowledged {
-        entries.push(Entry::new(*at, EntryKind::Acknowledged, format!("{by} has taken it on")).by(by));
+        entries.push(Entry::new(*at, EntryKind::Acknowledged, "taken on".to_owned()).by(by));
     }
     for (at, reason) in &record.pauses {
         entries.push(Entry::new(*at, EntryKind::Suspended, format!("the run waits: {reason}")));

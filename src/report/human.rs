@@ -2,6 +2,7 @@
 
 mod block;
 mod facts;
+mod led;
 mod procedure;
 pub(super) mod words;
 
@@ -22,17 +23,27 @@ const TROUBLE: [Outcome; 3] = [Outcome::Failed, Outcome::Errored, Outcome::Warne
 pub(super) fn render(record: &Record, mut page: Page, style: Style) -> String {
     let Some(start) = &record.start else { return String::new() };
     verdict_line(&mut page, record, start);
+    led::goes_on(&mut page, record, start);
     let clock = words::Clock { now: record.started.unwrap_or_default(), timezone: style.timezone };
     for outcome in TROUBLE {
         for (step, result) in results(record).filter(|(_, result)| result.outcome == outcome) {
             page.blank();
-            block::write(&mut page, &step.plan, result, clock);
+            block::write(&mut page, step, result, clock);
         }
     }
-    for procedure in record.procedures.values() {
+    let (left_out, called): (Vec<_>, Vec<_>) = record.procedures.values().partition(|one| led::is_not_called(one));
+    for procedure in called {
         page.blank();
-        procedure::write(&mut page, procedure);
+        procedure::write(&mut page, record, procedure);
     }
+    if !left_out.is_empty() {
+        page.blank();
+    }
+    for procedure in left_out {
+        let line = Line::default().with(Paint::Dim, procedure.plan.id.as_str()).with(Paint::Dim, "  not called");
+        page.line(line);
+    }
+    led::timeline(&mut page, record, clock);
     page.blank();
     let begun = clock.full(clock.now);
     page.line(Line::default().with(Paint::Dim, format!("started {begun} on {} by {}", start.host, start.operator)));
@@ -50,6 +61,9 @@ fn results(record: &Record) -> impl Iterator<Item = (&StepRecord, &StepResult)> 
 
 /// A run that was stopped says so, whatever it had found by then: its outcome is not the whole truth.
 fn verdict(record: &Record) -> (&'static str, Paint) {
+    if record.suspended.is_some() && record.finished.is_none() {
+        return ("WAITING", Paint::Caution);
+    }
     match (record.finished, record.interrupted) {
         (_, Some(_)) => ("INTERRUPTED", Paint::Unknown),
         (None, None) => ("UNFINISHED", Paint::Unknown),
@@ -95,10 +109,16 @@ fn verdict_line(page: &mut Page, record: &Record, start: &RunStart) {
 fn summary(record: &Record) -> Vec<String> {
     let tally = record.tally();
     let steps = planned(record);
+    let found = |outcome| {
+        let findings = results(record).filter(|(step, _)| led::is_finding(step));
+        findings.filter(|(_, result)| result.outcome == outcome).count()
+    };
+    let (failed, warned) = (found(Outcome::Failed), found(Outcome::Warned));
     let mut left: Vec<(usize, &str)> = vec![
-        (tally.failed, "failed"),
+        (tally.failed - failed, "failed"),
         (tally.errored, "errored"),
-        (tally.warned, "warned"),
+        (tally.warned - warned, "warned"),
+        (failed + warned, "found"),
         (tally.pending, "pending"),
         (tally.waived, "waived"),
         (tally.skipped, "skipped"),
@@ -109,8 +129,11 @@ fn summary(record: &Record) -> Vec<String> {
     if record.finished.is_none() || record.interrupted.is_some() {
         let stopped = results(record).filter(|(_, result)| result.skip == Some(Skip::Stopped)).count();
         let done = steps - tally.unfinished - stopped;
-        let trouble = left.into_iter().filter(|(_, word)| matches!(*word, "failed" | "errored" | "warned"));
-        return std::iter::once(format!("{done} of {} finished", count(steps, "step", "steps")))
+        let trouble = left.into_iter().filter(|(_, word)| matches!(*word, "failed" | "errored" | "warned" | "found"));
+        let waits = record.suspended.clone().filter(|_| record.finished.is_none());
+        return waits
+            .into_iter()
+            .chain([format!("{done} of {} finished", count(steps, "step", "steps"))])
             .chain(trouble.map(named))
             .collect();
     }
@@ -136,7 +159,8 @@ fn summary(record: &Record) -> Vec<String> {
 }
 
 fn planned(record: &Record) -> usize {
-    record.procedures.values().map(|procedure| procedure.steps.len()).sum()
+    let called = record.procedures.values().filter(|procedure| !led::is_not_called(procedure));
+    called.map(|procedure| procedure.steps.len()).sum()
 }
 
 /// How to see the run again, and what the exit status means.
@@ -144,6 +168,7 @@ fn footer(page: &mut Page, record: &Record, start: &RunStart, style: Style) {
     let exit = match record.finished.map(|(_, exit)| exit) {
         Some(Exit::Ok) => Line::default(),
         Some(exit) => Line::default().with(Paint::Dim, format!("exit {}: {}", exit.code(), words::meaning(exit))),
+        None if record.suspended.is_some() => Line::default().with(Paint::Dim, "it is not over"),
         None => Line::default().with(Paint::Dim, "the end of this run was not recorded"),
     };
     let dim = |text: &str| Line::default().with(Paint::Dim, text);

@@ -1,5 +1,7 @@
 //! For programs: format 1, as `docs/json.md` promises it. These types are the format; the events may change.
 
+mod led;
+
 use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
@@ -9,9 +11,10 @@ use serde::Serialize;
 
 use super::line::deceives;
 use super::unfinished;
-use crate::model::event::{CriterionResult, RunStart, StepResult, SubjectResult};
+use crate::model::event::{CriterionResult, Mode, RunStart, StepResult, SubjectResult};
 use crate::model::expectation::Level;
 use crate::model::fact::{Evidence, Facts};
+use crate::model::incident;
 use crate::model::outcome::{Outcome, Skip, Verdict};
 use crate::model::record::{ProcedureRecord, Record, StepRecord};
 
@@ -34,6 +37,11 @@ struct RunView<'r> {
     exit: Option<u8>,
     counts: Counts,
     procedures: Vec<ProcedureView<'r>>,
+    mode: Mode,
+    incident: bool,
+    suspended: Option<&'r str>,
+    points: led::PointsView,
+    timeline: Vec<led::EntryView>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +78,8 @@ struct ProcedureView<'r> {
     budget_ms: Option<u64>,
     criteria: Vec<CriterionView<'r>>,
     steps: Vec<StepView<'r>>,
+    called_by: Option<String>,
+    rolled_back: Option<&'r str>,
 }
 
 #[derive(Serialize)]
@@ -97,6 +107,9 @@ struct StepView<'r> {
     at: &'r str,
     subjects: Vec<SubjectView<'r>>,
     evidence: Vec<EvidenceView<'r>>,
+    finding: bool,
+    answers: Vec<led::AnswerView<'r>>,
+    actions: Vec<led::ActionView<'r>>,
 }
 
 #[derive(Serialize)]
@@ -180,6 +193,11 @@ fn view<'r>(record: &'r Record, start: &'r RunStart) -> RunView<'r> {
             criteria: CriterionCounts { met: tally.met, unmet: tally.unmet, not_proven: tally.not_proven },
         },
         procedures: record.procedures.values().map(procedure).collect(),
+        mode: start.mode,
+        incident: start.incident,
+        suspended: record.suspended.as_deref().filter(|_| record.finished.is_none()),
+        points: led::points(record),
+        timeline: if incident::is_led(record) { led::timeline(record) } else { Vec::new() },
     }
 }
 
@@ -199,6 +217,8 @@ fn procedure(record: &ProcedureRecord) -> ProcedureView<'_> {
         budget_ms: record.plan.budget_ms,
         criteria: if record.criteria.is_empty() { planned.collect() } else { judged.collect() },
         steps: record.steps.values().map(step).collect(),
+        called_by: record.plan.called_by.as_ref().map(|(procedure, step)| format!("{procedure}.{step}")),
+        rolled_back: record.rollback.as_ref().map(|(_, reason)| reason.as_str()),
     }
 }
 
@@ -222,6 +242,9 @@ fn step(record: &StepRecord) -> StepView<'_> {
         at: &plan.at,
         subjects: result.into_iter().flat_map(|result: &StepResult| &result.subjects).map(subject).collect(),
         evidence: result.into_iter().flat_map(|result| &result.evidence).map(evidence).collect(),
+        finding: plan.finding,
+        answers: record.answers.iter().map(led::answer).collect(),
+        actions: record.actions.iter().map(led::action).collect(),
     }
 }
 

@@ -88,7 +88,7 @@ impl Sheet {
         let title = asked.map_or(start.command.as_str(), |plan| &plan.title);
         let begun = record.started.map_or(String::new(), |at| format!(", begun {}", time(at, zone)));
         let run = format!(
-            "Run {} of `opsctl {}` for {}, by {} on {}{begun}: {}. Times are those of {}.",
+            "Run {} of opsctl {} for {}, by {} on {}{begun}: {}. Times are those of {}.",
             start.run.short(),
             start.command,
             start.site,

@@ -5,6 +5,7 @@ use crate::model::event::{StepPlan, StepResult, SubjectResult};
 use crate::model::expectation::Check;
 use crate::model::fact::Evidence;
 use crate::model::outcome::Outcome;
+use crate::model::record::StepRecord;
 use crate::report::line::{Line, Paint, cut_middle, width};
 use crate::report::page::Page;
 
@@ -16,7 +17,8 @@ pub(super) const MOST_EVIDENCE: usize = 10;
 /// Subjects with longer names are not aligned.
 const LONGEST_ALIGNED: usize = 24;
 
-pub(super) fn write(page: &mut Page, plan: &StepPlan, result: &StepResult, clock: Clock) {
+pub(super) fn write(page: &mut Page, step: &StepRecord, result: &StepResult, clock: Clock) {
+    let plan = &step.plan;
     let subjects = troubled(result);
     headlines(page, plan, result, &subjects, clock);
     let mut lines = details(page, plan, result, &subjects);
@@ -27,6 +29,14 @@ pub(super) fn write(page: &mut Page, plan: &StepPlan, result: &StepResult, clock
     page.lines(lines);
     if !last.is_some_and(|last| page.sided(last, &place)) {
         page.line(label("at").then(place));
+    }
+}
+
+/// What a step finds that is there to find it is no failure.
+pub(super) fn tag(plan: &StepPlan, outcome: Outcome) -> (Paint, &'static str) {
+    match outcome {
+        Outcome::Failed | Outcome::Warned if plan.finding => (Paint::Caution, "FIND"),
+        outcome => (Paint::of(outcome), outcome.tag()),
     }
 }
 
@@ -68,8 +78,9 @@ fn headline(
     since: &mut Line,
 ) {
     let half = page.width().map_or(usize::MAX, |width| width / 2);
+    let (paint, tag) = tag(plan, outcome);
     let mut head = Line::default()
-        .with(Paint::of(outcome), outcome.tag())
+        .with(paint, tag)
         .with(Paint::Plain, "  ")
         .with(Paint::Bold, cut_middle(plan.id.as_str(), half))
         .with(Paint::Plain, "  ");

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::words::{count, spent};
-use super::{block, facts};
+use super::{block, facts, led};
 use crate::model::event::StepResult;
+use crate::model::event::incident::BudgetUse;
 use crate::model::outcome::{Outcome, Skip, Verdict};
-use crate::model::record::{ProcedureRecord, StepRecord};
+use crate::model::record::{ProcedureRecord, Record, StepRecord};
 use crate::report::line::{Line, Paint, cut, cut_middle, harmless, width};
 use crate::report::page::Page;
 use crate::report::unfinished;
@@ -18,27 +19,40 @@ const SHORTEST_TITLE: usize = 16;
 /// Where a line goes on below its id, when the id takes too much room.
 const FALLBACK: usize = 8;
 
-pub(super) fn write(page: &mut Page, procedure: &ProcedureRecord) {
-    header(page, procedure);
+pub(super) fn write(page: &mut Page, record: &Record, procedure: &ProcedureRecord) {
+    header(page, record, procedure);
+    if let Some((_, reason)) = &procedure.rollback {
+        let line = Line::default().to(2).with(Paint::Caution, "rolled back").with(Paint::Plain, format!(": {reason}"));
+        page.line(line);
+    }
     criteria(page, procedure);
     steps(page, procedure);
 }
 
-fn header(page: &mut Page, procedure: &ProcedureRecord) {
+fn header(page: &mut Page, record: &Record, procedure: &ProcedureRecord) {
     let (word, paint) = match procedure.outcome {
         Some(outcome) => (outcome.word(), Paint::of(outcome)),
+        None if procedure.started && record.suspended.is_some() => ("waiting", Paint::Caution),
         None if procedure.started => ("not finished", Paint::Unknown),
         None => ("not started", Paint::Dim),
     };
     let mut right = Line::default().with(paint, word);
     let budget = procedure.plan.budget_ms.map(Duration::from_millis);
-    if procedure.outcome.is_some() {
-        right = right.with(Paint::Plain, format!("  took {}", spent(procedure.took)));
+    let since = led::since_detection(record, procedure);
+    let took = since.or(procedure.outcome.map(|_| procedure.took));
+    if let Some(took) = took {
+        right = right.with(Paint::Plain, format!("  took {}", spent(took)));
         if let Some(budget) = budget {
             right = right.with(Paint::Plain, format!(" of {}", spent(budget)));
         }
-        if budget.is_some_and(|budget| procedure.took > budget) {
+        if since.is_some() {
+            right = right.with(Paint::Plain, " since detection");
+        }
+        let nearly = |used: &BudgetUse| used.procedure == procedure.plan.id && used.section.is_none();
+        if budget.is_some_and(|budget| took > budget) {
             right = right.with(Paint::Caution, ", over budget");
+        } else if record.budgets.iter().any(|(_, used)| nearly(used)) {
+            right = right.with(Paint::Caution, ", over 80 %");
         }
     }
     let id = procedure.plan.id.as_str();
@@ -96,9 +110,9 @@ fn steps(page: &mut Page, procedure: &ProcedureRecord) {
     let ids = procedure.steps.keys().map(|id| width(id.as_str()));
     let column = 8 + ids.filter(|width| *width <= LONGEST_ALIGNED).max().unwrap_or(0) + 2;
     for step in procedure.steps.values() {
-        let (tag, paint) = match &step.result {
-            Some(result) => (result.outcome.tag(), Paint::of(result.outcome)),
-            None => ("----", Paint::Unknown),
+        let (paint, tag) = match &step.result {
+            Some(result) => block::tag(&step.plan, result.outcome),
+            None => (Paint::Unknown, "----"),
         };
         let id =
             page.width().map_or_else(|| step.plan.id.to_string(), |width| cut_middle(step.plan.id.as_str(), width / 2));
@@ -113,6 +127,7 @@ fn steps(page: &mut Page, procedure: &ProcedureRecord) {
         if let Some(result) = step.result.as_ref().filter(|_| step.plan.kind == "gather") {
             page.lines(block::evidence(&result.evidence));
         }
+        led::step(page, step);
     }
 }
 
@@ -142,12 +157,11 @@ fn summary(step: &StepRecord, result: &StepResult) -> Vec<String> {
 fn skipped(skip: Option<Skip>) -> &'static str {
     match skip {
         Some(Skip::Condition) => "does not apply: its condition is false",
-        Some(Skip::Filter) => "left out by the operator",
+        Some(Skip::Filter | Skip::Operator) => "left out by the operator",
         Some(Skip::Need) => "a step that it needs did not pass",
         Some(Skip::Stopped) => "the run was stopped before it",
         Some(Skip::LookOnly) => "not part of a check, which only looks",
         Some(Skip::Simulated) => "a dry run does not do this",
-        Some(Skip::Operator) => "left out by the operator",
         None => "no reason given",
     }
 }

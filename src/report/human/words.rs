@@ -23,6 +23,10 @@ impl Clock {
         then.with_timezone(&self.timezone).format(format).to_string()
     }
 
+    pub(super) fn minute(self, then: DateTime<Utc>) -> String {
+        then.with_timezone(&self.timezone).format("%Y-%m-%d %H:%M").to_string()
+    }
+
     pub(super) fn full(self, then: DateTime<Utc>) -> String {
         then.with_timezone(&self.timezone).format("%a %Y-%m-%d %H:%M:%S %Z").to_string()
     }
