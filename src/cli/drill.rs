@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitStatus;
 
 use clap::ArgMatches;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 
 use super::Done;
@@ -80,10 +80,12 @@ fn practise(command: &[String], faults: &[Fault], globals: &Globals) -> Done {
         for pair in &globals.set {
             practised.args(["--set", pair]);
         }
-        // In a group of its own, the command hears each signal once: from here.
+        // In a group of its own, the command hears each signal once: from here, or from the terminal that it is given.
         let practised = practised.args(command).process_group(0).spawn();
         let practised = practised.map_err(|error| failed(format!("cannot start the program itself: {error}")))?;
-        let status = pass_on(signals, practised).await;
+        let pid = practised.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let terminal = pid.is_some_and(lend_terminal);
+        let status = pass_on(signals, practised, pid, terminal).await;
         say_score(&system, faults).await;
         status.map_err(|error| failed(format!("cannot wait for the practised command: {error}")))
     })?
@@ -115,15 +117,33 @@ async fn say_score(system: &System, faults: &[Fault]) {
     }
 }
 
-/// Every signal goes to the command, which ends in order; the practice system goes after it.
-async fn pass_on(mut signals: Signals, mut command: Child) -> io::Result<ExitStatus> {
-    let pid = command.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+/// Who is asked at a terminal must be in its foreground: reading it from elsewhere stops a process. The command gives it
+/// back in the end.
+fn lend_terminal(to: Pid) -> bool {
+    let terminal = io::stdin();
+    if rustix::termios::tcgetpgrp(&terminal).ok() != Some(rustix::process::getpgrp()) {
+        return false;
+    }
+    let lent = rustix::termios::tcsetpgrp(&terminal, to).is_ok();
+    // Should it have been faster than this.
+    rustix::process::kill_process_group(to, Signal::CONT).ok();
+    lent
+}
+
+/// Every signal goes to the command, which ends in order; the practice system goes after it. That its terminal has gone
+/// away it hears from the terminal.
+async fn pass_on(
+    mut signals: Signals,
+    mut command: Child,
+    pid: Option<Pid>,
+    has_terminal: bool,
+) -> io::Result<ExitStatus> {
     loop {
         let heard = tokio::select! {
             status = command.wait() => return status,
             heard = signals.next() => heard,
         };
-        if let Some(pid) = pid {
+        if let Some(pid) = pid.filter(|_| !(has_terminal && heard == Signal::HUP)) {
             rustix::process::kill_process(pid, heard).ok();
         }
     }

@@ -51,6 +51,9 @@ pub fn main() -> ExitCode {
         failure.print(globals.colour_of_stderr());
         Exit::CouldNotTell
     });
+    if let Some(practised) = &practised {
+        practised.give_back_terminal();
+    }
     if let Some(practised) = practised.filter(Practised::is_alone) {
         practised.tidy();
     }

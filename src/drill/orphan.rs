@@ -55,6 +55,17 @@ impl Practised {
         rustix::process::getppid() != Some(self.drill)
     }
 
+    /// The terminal goes back to the drill, which lent it.
+    pub fn give_back_terminal(&self) {
+        let terminal = std::io::stdin();
+        let own = rustix::termios::tcgetpgrp(&terminal).ok() == Some(rustix::process::getpgrp());
+        if let Ok(group) = rustix::process::getpgid(Some(self.drill))
+            && own
+        {
+            rustix::termios::tcsetpgrp(&terminal, group).ok();
+        }
+    }
+
     /// What the drill could not do any more.
     pub fn tidy(&self) {
         tidy(&self.folder);
