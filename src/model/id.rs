@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= 80
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -76,10 +76,13 @@ pub struct ProcedureId(String);
 text_id!(ProcedureId);
 
 impl ProcedureId {
+    const WANTED: &str = "a procedure; write group/procedure, such as `daily/system-health`";
+
     /// # Errors
     /// One of the two is not a word.
     pub fn new(group: &str, name: &str) -> Result<Self, IdError> {
-        format!("{group}/{name}").parse()
+        let text = [group, "/", name].concat();
+        if is_word(group) && is_word(name) { Ok(Self(text)) } else { Err(IdError { text, wanted: Self::WANTED }) }
     }
 
     #[must_use]
@@ -97,10 +100,9 @@ impl FromStr for ProcedureId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let wanted = "a procedure; write group/procedure, such as `daily/system-health`";
         match text.split_once('/') {
-            Some((group, name)) if is_word(group) && is_word(name) => Ok(Self(text.to_owned())),
-            _ => Err(IdError { text: text.to_owned(), wanted }),
+            Some((group, name)) => Self::new(group, name),
+            None => Err(IdError { text: text.to_owned(), wanted: Self::WANTED }),
         }
     }
 }

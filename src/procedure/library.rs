@@ -151,7 +151,11 @@ impl Library {
     pub fn groups(&self) -> IndexMap<&str, Vec<&ProcedureId>> {
         let mut groups: IndexMap<&str, Vec<&ProcedureId>> = IndexMap::new();
         for id in self.ids() {
-            groups.entry(id.group()).or_default().push(id);
+            match groups.last_mut() {
+                // The procedures of a pack come group by group.
+                Some((last, ids)) if *last == id.group() => ids.push(id),
+                _ => groups.entry(id.group()).or_default().push(id),
+            }
         }
         groups
     }
