@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::chain::Head;
-use super::script::Script;
+use super::script::{self, Script};
 use super::{Book, Journal, JournalError, PATIENCE, Problem, draw};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
@@ -95,14 +95,18 @@ async fn transaction(
     events: &[Event],
 ) -> Result<End, Problem> {
     let mut script = Script::default();
+    // Rows of the chain alone are one statement, which is a transaction by itself.
+    let is_one = known.is_some() && events.len() <= script::AT_ONCE && !events.iter().any(draw::is_listed);
     let mut end = match known {
         Some(end) => {
-            script.statement("BEGIN IMMEDIATE");
+            if !is_one {
+                script.statement("BEGIN IMMEDIATE");
+            }
             end
         }
         None => {
-            let head = Head::lock(connection).await?;
-            draw::catch_up(connection, head.row).await?;
+            let (head, drawn) = Head::lock(connection).await?;
+            draw::catch_up(connection, drawn, head.row).await?;
             End { head, newest: (String::new(), 0), undrawn: Vec::new() }
         }
     };
@@ -121,7 +125,9 @@ async fn transaction(
         draw::set_drawn(&mut script, end.head.row);
         end.undrawn.clear();
     }
-    script.statement("COMMIT");
+    if !is_one {
+        script.statement("COMMIT");
+    }
     script.run(connection).await?;
     Ok(end)
 }

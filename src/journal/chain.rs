@@ -32,17 +32,18 @@ pub struct Head {
 }
 
 impl Head {
-    /// Takes the write lock before looking: nobody can come in between.
-    pub async fn lock(connection: &mut SqliteConnection) -> Result<Self, Problem> {
+    /// Takes the write lock before looking: nobody can come in between. And up to which row readings are drawn.
+    pub async fn lock(connection: &mut SqliteConnection) -> Result<(Self, i64), Problem> {
         let row = sqlx::raw_sql(
             "BEGIN IMMEDIATE;
              SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
-                    (SELECT hash FROM events ORDER BY id DESC LIMIT 1)",
+                    (SELECT hash FROM events ORDER BY id DESC LIMIT 1),
+                    row FROM drawn",
         )
         .fetch_one(connection)
         .await?;
         let hash = row.try_get::<Option<String>, _>(1)?.unwrap_or_else(|| GENESIS.to_owned());
-        Ok(Self { row: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(), hash })
+        Ok((Self { row: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(), hash }, row.try_get(2)?))
     }
 
     /// To the row that comes next.

@@ -43,6 +43,11 @@ pub fn list(script: &mut Script, run: &str, event: &Event) {
     }
 }
 
+/// Whether [`list`] has anything to do for `event`.
+pub fn is_listed(event: &Event) -> bool {
+    matches!(event.kind, EventKind::RunStarted(_) | EventKind::RunFinished { .. })
+}
+
 /// Readings and streaks with what follows from the finished steps among `events`, each with its run.
 pub fn history<'e>(script: &mut Script, events: impl Iterator<Item = (&'e str, &'e Event)>) {
     let results: Vec<Finished<'_>> = events
@@ -64,10 +69,9 @@ pub fn set_drawn(script: &mut Script, row: i64) {
     script.statement("UPDATE drawn SET row = ").push_bind(row);
 }
 
-/// Draws readings and streaks up to the row `to`: what runs that were killed have left, or that run beside this one.
+/// Draws readings and streaks of the rows behind `from`, up to `to`: what runs that were killed have left, or that run beside this one.
 /// An event that cannot be read is left to the verification, which names it: it must not keep others from recording.
-pub async fn catch_up(connection: &mut SqliteConnection, to: i64) -> Result<(), Problem> {
-    let from = drawn(connection).await?;
+pub async fn catch_up(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<(), Problem> {
     if from >= to {
         return Ok(());
     }
@@ -172,7 +176,7 @@ pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
         script.run(&mut transaction).await?;
         row = next;
     }
-    catch_up(&mut transaction, row).await?;
+    catch_up(&mut transaction, 0, row).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -192,7 +192,7 @@ async fn claim(connection: &mut SqliteConnection, now: DateTime<Utc>) -> Result<
     if due.is_none() {
         return Ok(Vec::new());
     }
-    let mut head = Head::lock(connection).await?;
+    let (mut head, _) = Head::lock(connection).await?;
     let claimed = queue(connection, &mut head, now).await;
     sqlx::raw_sql(if claimed.is_ok() { "COMMIT" } else { "ROLLBACK" }).execute(connection).await?;
     claimed

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::Problem;
 
 /// Rows in one statement: SQLite takes 32,766 parameters.
-const AT_ONCE: usize = 500;
+pub const AT_ONCE: usize = 500;
 
 /// Statements with their parameters, in their order.
 pub struct Script {

@@ -128,7 +128,8 @@ const PACKED: [&str; 4] = [".gz", ".zst", ".xz", ".bz2"];
 pub fn is_older(main: &str, name: &str) -> bool {
     let name = unpacked_name(name);
     // The cheap look first: making the expression takes longer than listing most folders.
-    let may_be_turn = |turn: &str| turn.bytes().all(|byte| byte.is_ascii_digit() || b"._-:T".contains(&byte));
+    let may_be_turn =
+        |turn: &str| !turn.is_empty() && turn.bytes().all(|byte| byte.is_ascii_digit() || b"._-:T".contains(&byte));
     let has_turn = |turn: &str| may_be_turn(turn) && TURN.as_ref().is_some_and(|shape| shape.is_match(turn));
     let in_the_middle = || {
         let (stem, ending) = main.rsplit_once('.').filter(|(stem, _)| !stem.is_empty())?;
