@@ -145,6 +145,14 @@ impl Case {
         let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script is there");
         let (mut keyboard, mut screen) = (script.stdin.take().expect("a pipe"), script.stdout.take().expect("a pipe"));
         let (mut written, mut piece, mut seen) = (Vec::new(), [0; 4096], 0);
+        // What never comes is waited for no longer than this.
+        let (id, (over, ends)) = (Pid::from_child(&script), std::sync::mpsc::channel::<()>());
+        let watch = std::thread::spawn(move || {
+            if ends.recv_timeout(std::time::Duration::from_secs(120)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            {
+                kill_process(id, Signal::KILL).ok();
+            }
+        });
         let mut turns = turns.iter().peekable();
         while let Ok(length @ 1..) = screen.read(&mut piece) {
             written.extend_from_slice(&piece[..length]);
@@ -158,6 +166,8 @@ impl Case {
                 turns.next();
             }
         }
+        drop(over);
+        watch.join().expect("a watch");
         let status = script.wait().expect("script ends");
         let output = Output { status, stdout: written, stderr: Vec::new() };
         let ran = Ran::of(output, self.folder.path());

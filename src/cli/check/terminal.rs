@@ -100,7 +100,7 @@ impl Terminal {
             text += &words::labelled(&format!("{} {name}", index + 1), means, width);
         }
         if let Some(target) = &question.type_to_agree {
-            text += &format!("  destructive: to do it, type  {}\n", self.bold(target));
+            text += &format!("  destructive: to do it, type {}\n", self.bold(target));
         }
         message::warn(&text);
     }
