@@ -45,6 +45,7 @@ use resume::Unfinished;
 use terminal::Terminal;
 
 /// What the options ask for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Request {
     format: Option<Format>,
     /// Reports to files besides the one to standard output.
@@ -58,12 +59,18 @@ pub struct Request {
     yes: bool,
     one_by_one: bool,
     /// Goes on with a run: the one that is named, or the newest.
-    resume: Option<Option<String>>,
+    resume: Option<Goes>,
     accept_change: bool,
     /// Begins anew although a run waits.
     anew: bool,
     since: Option<String>,
     occurred: Option<String>,
+}
+
+/// Which run goes on.
+enum Goes {
+    Newest,
+    Named(String),
 }
 
 impl Request {
@@ -114,9 +121,10 @@ fn text(matches: &ArgMatches, name: &str) -> Option<String> {
 }
 
 /// `--resume` names a run, or none.
-fn resumed(matches: &ArgMatches) -> Option<Option<String>> {
+fn resumed(matches: &ArgMatches) -> Option<Goes> {
     let given = matches.try_contains_id("resume").is_ok() && matches.contains_id("resume");
-    given.then(|| text(matches, "resume").filter(|run| !run.is_empty()))
+    let named = text(matches, "resume").filter(|run| !run.is_empty());
+    given.then(|| named.map_or(Goes::Newest, Goes::Named))
 }
 
 /// `<group> check` has no other way than to look.
@@ -239,8 +247,8 @@ async fn prepare(
     let goes_on = match &request.resume {
         Some(named) => {
             let named = match named {
-                Some(named) => Some(Journal::open(journal, Access::Read).await?.find(named).await?),
-                None => None,
+                Goes::Named(named) => Some(Journal::open(journal, Access::Read).await?.find(named).await?),
+                Goes::Newest => None,
             };
             Some(resume::choose(waiting, named, procedures, asked, request.accept_change)?)
         }
@@ -263,10 +271,9 @@ async fn prepare(
     let keys: Vec<String> = own.chain(procedures.iter().flat_map(|procedure| procedure.lock.iter().cloned())).collect();
     prepared.locks = Some(lock::take(&keys, &holder, journal, site.timezone)?);
     let incident = procedures.iter().any(|procedure| procedure.report.is_some());
-    if let Some(terminal) = prepared.terminal.as_ref().filter(|_| incident && prepared.past.is_empty()) {
-        if prepared.detected.is_none() {
-            prepared.detected = terminal.detected().await;
-        }
+    let unsaid = incident && prepared.past.is_empty() && prepared.detected.is_none();
+    if let Some(terminal) = prepared.terminal.as_ref().filter(|_| unsaid) {
+        prepared.detected = terminal.detected().await;
     }
     Ok(prepared)
 }

@@ -57,7 +57,7 @@ impl Procedure {
     #[must_use]
     pub fn hash(&self) -> String {
         use sha2::{Digest, Sha256};
-        Sha256::digest(self.source.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        crate::model::event::doing::hexadecimal(&Sha256::digest(self.source.text.as_bytes()))
     }
 
     /// The procedures that its steps run.

@@ -293,7 +293,7 @@ pub fn outage() -> Vec<Event> {
             EventKind::ProcedureFinished(ProcedureResult {
                 procedure: id("emergency/outage"),
                 outcome: Outcome::Failed,
-                took: Duration::from_secs(7_200),
+                took: Duration::from_hours(2),
                 criteria: vec![
                     criterion("The system is restored within 2 hours", Verdict::Met, "restored 100 min after detected"),
                     criterion("The users were told", Verdict::NotProven, "tell-users"),
@@ -414,9 +414,9 @@ fn points_that_nobody_has_said_are_missing() {
     assert_eq!(points, Points { started: Some(at("03:00")), ..Points::default() });
     assert_eq!(points.to_resolve(), None);
     let points = Points::of(&Record::of(&outage()));
-    assert_eq!(points.to_acknowledge(), Some(Duration::from_secs(600)));
-    assert_eq!(points.to_mitigate(), Some(Duration::from_secs(6_000)));
-    assert_eq!(points.to_resolve(), Some(Duration::from_secs(8_100)));
+    assert_eq!(points.to_acknowledge(), Some(Duration::from_mins(10)));
+    assert_eq!(points.to_mitigate(), Some(Duration::from_mins(100)));
+    assert_eq!(points.to_resolve(), Some(Duration::from_mins(135)));
 }
 
 #[test]
@@ -430,7 +430,7 @@ fn a_run_that_failed_resolves_nothing_and_one_that_passed_does() {
 #[test]
 fn a_note_after_the_end_makes_the_run_no_longer() {
     let record = Record::of(&outage());
-    assert_eq!((record.took, record.ended), (Duration::from_secs(7_200), Some(at("05:00"))));
+    assert_eq!((record.took, record.ended), (Duration::from_hours(2), Some(at("05:00"))));
 }
 
 #[test]

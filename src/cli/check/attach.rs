@@ -27,7 +27,7 @@ pub fn keep(path: &Path, journal: &Path) -> Result<Attachment, AttachError> {
     if bytes.len() as u64 > MOST {
         return Err(AttachError(format!("{} is larger than 64 MiB; attach a part of it", path.display())));
     }
-    let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = crate::model::event::doing::hexadecimal(&Sha256::digest(&bytes));
     let folder = journal.with_file_name("attachments");
     let copy = folder.join(&sha256);
     let stored = std::fs::create_dir_all(&folder).and_then(|()| {

@@ -1,5 +1,6 @@
 //! The operator at a terminal: one question at a time, with what came before, what it is about and the time that is left.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl Terminal {
         let mut text = String::from("\n");
         let head = format!("{}{item}", question.step);
         let gap = width.saturating_sub(head.chars().count() + left.chars().count() + 1).max(1);
-        text += &format!("{}{}{left}\n", self.bold(&head), " ".repeat(gap));
+        writeln!(text, "{}{}{left}", self.bold(&head), " ".repeat(gap)).ok();
         text += &words::paragraph("  ", &question.text, width);
         if question.text != briefing.step && question.ask == Ask::Manual {
             text += &words::labelled("step", &briefing.step, width);
@@ -91,7 +92,7 @@ impl Terminal {
         }
         // What would be run is never cut or folded: it is what is agreed to.
         for line in &question.does {
-            text += &format!("  would run  {line}\n");
+            writeln!(text, "  would run  {line}").ok();
         }
         for note in &briefing.notes {
             text += &words::labelled("note", note, width);
@@ -100,7 +101,7 @@ impl Terminal {
             text += &words::labelled(&format!("{} {name}", index + 1), means, width);
         }
         if let Some(target) = &question.type_to_agree {
-            text += &format!("  destructive: to do it, type {}\n", self.bold(target));
+            writeln!(text, "  destructive: to do it, type {}", self.bold(target)).ok();
         }
         message::warn(&text);
     }
@@ -255,7 +256,7 @@ impl Terminal {
                 }
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// When something was first seen, for deadlines that count from there: now, or a time of the past.

@@ -1,6 +1,7 @@
 //! The words between the program and the operator: prompts, and what an answer means.
 
 use chrono::{DateTime, Utc};
+use std::fmt::Write as _;
 
 use crate::model::event::people::{Ask, Question, Reply};
 use crate::model::unit::Quantity;
@@ -26,10 +27,9 @@ pub fn prompt(question: &Question) -> String {
     match (&question.ask, &question.type_to_agree) {
         (Ask::Manual, _) => format!("done / not done / not applicable / retry / {more}> "),
         (Ask::Decision, _) => format!("number or name / {more}> "),
-        (Ask::Approval, _) => format!("yes / no / {more}> "),
         // The target may be long: it stands on a line of its own above.
         (Ask::Confirm, Some(_)) => format!("what to type, as above / no / {more}> "),
-        (Ask::Confirm, None) => format!("yes / no / {more}> "),
+        (Ask::Approval, _) | (Ask::Confirm, None) => format!("yes / no / {more}> "),
         (Ask::Failure, _) => "retry / skip / roll back / stop> ".to_owned(),
         (Ask::Settle, _) => "yes, it had been done / no> ".to_owned(),
         (Ask::Interrupted, _) => "later / roll back / leave> ".to_owned(),
@@ -44,11 +44,8 @@ pub fn understand(line: &str, question: &Question) -> Result<Said, String> {
         || Some(line.trim()[word.len()..].trim_start_matches([' ', ':']).to_owned()).filter(|text| !text.is_empty());
     if !matches!(question.ask, Ask::Failure | Ask::Interrupted) {
         match word {
-            "note" | "n" if question.ask != Ask::Confirm || !rest.is_empty() || word == "note" => {
-                if word == "note" || matches!(question.ask, Ask::Manual | Ask::Decision) {
-                    return Ok(Said::Note(tail()));
-                }
-            }
+            "note" => return Ok(Said::Note(tail())),
+            "n" if matches!(question.ask, Ask::Manual | Ask::Decision) => return Ok(Said::Note(tail())),
             "file" | "attach" => return Ok(Said::File(tail())),
             "stop" | "later" if rest.is_empty() => return Ok(Said::Stop),
             _ => {}
@@ -149,7 +146,7 @@ pub fn paragraph(margin: &str, text: &str, width: usize) -> String {
         let mut current = String::new();
         for word in line.split_whitespace() {
             if !current.is_empty() && current.chars().count() + 1 + word.chars().count() > room {
-                folded += &format!("{margin}{current}\n");
+                writeln!(folded, "{margin}{current}").ok();
                 current.clear();
             }
             if !current.is_empty() {
@@ -157,7 +154,7 @@ pub fn paragraph(margin: &str, text: &str, width: usize) -> String {
             }
             current += word;
         }
-        folded += &format!("{margin}{current}\n");
+        writeln!(folded, "{margin}{current}").ok();
     }
     folded
 }

@@ -15,7 +15,6 @@ impl Event {
     pub fn mask(&mut self, mask: &Mask) {
         match &mut self.kind {
             EventKind::RunStarted(start) => run(start, mask),
-            EventKind::AttemptFailed { reason, .. } => mask.cover(reason),
             EventKind::StepFinished(result) => step(result, mask),
             EventKind::ProcedureFinished(result) => {
                 result.criteria.iter_mut().for_each(|criterion| mask.cover(&mut criterion.says));
@@ -39,7 +38,9 @@ impl Event {
                 facts(&mut end.facts, mask);
                 evidence(&mut end.evidence, mask);
             }
-            EventKind::RollbackStarted { reason, .. } | EventKind::Suspended { reason } => mask.cover(reason),
+            EventKind::AttemptFailed { reason, .. }
+            | EventKind::RollbackStarted { reason, .. }
+            | EventKind::Suspended { reason } => mask.cover(reason),
             EventKind::Noted(note) => {
                 let files = note.attachments.iter_mut().map(|file| &mut file.name);
                 all([&mut note.text].into_iter().chain(files), mask);
