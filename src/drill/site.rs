@@ -52,16 +52,19 @@ vars:
 services:
   helpdesk-web:
 {web_service}  helpdesk-database:
-{database_service}roles:
-  it-team: {{ mail: it-team@example.com }}
-  management: {{ mail: management@example.com }}
-  security-team: {{ mail: security@example.com }}
-  users: {{ mail: users@example.com }}
+{database_service}channels:
+  practice: {{ file: {messages} }}
+roles:
+  it-team: {{ mail: it-team@example.com, channel: practice }}
+  management: {{ mail: management@example.com, channel: practice }}
+  security-team: {{ mail: security@example.com, channel: practice }}
+  users: {{ mail: users@example.com, channel: practice }}
 databases:
   helpdesk: {{ url: {database} }}
 journal: {journal}
 ",
         timezone = setup.timezone.name(),
+        messages = quoted(setup.logs().join("messages.jsonl")),
         apache_log = quoted(setup.apache_log()),
         django_log = quoted(setup.django_log()),
         backup_folder = quoted(setup.backups()),
