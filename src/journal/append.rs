@@ -96,7 +96,8 @@ async fn transaction(
 ) -> Result<End, Problem> {
     let mut script = Script::default();
     // Rows of the chain alone are one statement, which is a transaction by itself.
-    let is_one = known.is_some() && events.len() <= script::AT_ONCE && !events.iter().any(draw::is_listed);
+    let is_one =
+        known.is_some() && events.len() <= script::AT_ONCE && !events.iter().any(|event| draw::is_listed(run, event));
     let mut end = match known {
         Some(end) => {
             if !is_one {

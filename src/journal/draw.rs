@@ -43,9 +43,11 @@ pub fn list(script: &mut Script, run: &str, event: &Event) {
     }
 }
 
-/// Whether [`list`] has anything to do for `event`.
-pub fn is_listed(event: &Event) -> bool {
-    matches!(event.kind, EventKind::RunStarted(_) | EventKind::RunFinished { .. })
+/// Whether [`list`] has anything to do for `event`: then it and the row of the chain need a transaction.
+pub fn is_listed(run: &str, event: &Event) -> bool {
+    let mut script = Script::default();
+    list(&mut script, run, event);
+    !script.is_empty()
 }
 
 /// Readings and streaks with what follows from the finished steps among `events`, each with its run.
@@ -69,8 +71,9 @@ pub fn set_drawn(script: &mut Script, row: i64) {
     script.statement("UPDATE drawn SET row = ").push_bind(row);
 }
 
-/// Draws readings and streaks of the rows behind `from`, up to `to`: what runs that were killed have left, or that run beside this one.
-/// An event that cannot be read is left to the verification, which names it: it must not keep others from recording.
+/// Draws readings and streaks of the rows behind `from`, up to `to`: what runs that were killed have left, or that run
+/// beside this one. An event that cannot be read is left to the verification, which names it: it must not keep others
+/// from recording.
 pub async fn catch_up(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<(), Problem> {
     if from >= to {
         return Ok(());

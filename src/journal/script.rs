@@ -21,6 +21,10 @@ impl Default for Script {
 }
 
 impl Script {
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
     /// Begins the next statement; the rest of it is for the caller to push.
     pub fn statement(&mut self, begin: &str) -> &mut QueryBuilder<Sqlite> {
         if !self.is_empty {
