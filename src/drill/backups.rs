@@ -41,6 +41,8 @@ pub(super) async fn grow_database(setup: &Setup, now: DateTime<Utc>) -> Result<V
     let options = SqliteConnectOptions::new()
         .filename(setup.database())
         .create_if_missing(true)
+        // What is deleted past the application leaves what belonged to it.
+        .foreign_keys(false)
         .journal_mode(SqliteJournalMode::Memory)
         .synchronous(SqliteSynchronous::Off);
     let mut connection = SqliteConnection::connect_with(&options).await?;
