@@ -67,13 +67,13 @@ fn an_engineer_is_led_through_an_emergency() {
 #[test]
 fn without_a_terminal_a_question_is_a_task_that_somebody_answers_later() {
     let case = case("tasks");
-    case.run(["emergency", "fire"]).exits(2);
+    case.run(["emergency", "fire"]).exits(1).says("WAITING");
     case.run(["emergency", "fire"]).exits(3).says_on_stderr("go on with --resume, or begin anew with --new");
     case.run(["tasks"]).exits(0).says("How bad is it?").says("--choose NAME").says("opsctl emergency fire --resume");
     case.run(["tasks", "done", "how"]).exits(3).says_on_stderr("add --choose with one of bad, good");
     case.run(["tasks", "done", "how", "--choose", "bat"]).exits(3).says_on_stderr("did you mean `bad`?");
     case.run(["tasks", "done", "how", "--choose", "bad", "--note", "flames"]).exits(0).says("recorded");
-    case.run(["emergency", "fire", "--resume"]).exits(2);
+    case.run(["emergency", "fire", "--resume"]).exits(1);
     case.run(["tasks"]).exits(0).says("would run  /bin/sh -c 'echo x >> done'");
     assert_eq!(done(&case), "", "nothing is done before somebody agrees");
     case.run(["tasks", "done", "act"]).exits(0);

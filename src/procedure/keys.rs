@@ -122,7 +122,7 @@ pub const REPORT: &[KeySpec] = &[
 
 pub const CALL: &[KeySpec] = &[
     must("run", Form::Text, "group/procedure"),
-    key("same_incident", Form::Choice(&["true"]), "it belongs to the same run and incident, always"),
+    key("same_incident", Form::Flag, "it belongs to the same run and incident, always"),
 ];
 
 pub const STEP: &[KeySpec] = &[

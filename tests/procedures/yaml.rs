@@ -34,9 +34,9 @@ fn yaml_below(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn all_procedures_examples_and_sites_of_the_project_go_the_short_way() {
+fn the_examples_and_the_procedures_of_the_bench_go_the_short_way() {
     let mut files = Vec::new();
-    for folder in ["procedures", "examples", "scripts/bench.d/pack", "scripts/bench.d/one"] {
+    for folder in ["examples", "scripts/bench.d/pack", "scripts/bench.d/one"] {
         yaml_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     }
     assert!(files.len() > 10, "{files:?}");
