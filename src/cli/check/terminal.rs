@@ -101,7 +101,7 @@ impl Terminal {
             text += &words::labelled(&format!("{} {name}", index + 1), means, width);
         }
         if let Some(target) = &question.type_to_agree {
-            writeln!(text, "  destructive: to do it, type {}", self.bold(target)).ok();
+            writeln!(text, "  destructive: to do it, {}", self.bold(&format!("type {target}"))).ok();
         }
         message::warn(&text);
     }
