@@ -40,8 +40,9 @@ pub fn subject(step: &Step, seen: Subject, past: &dyn Baseline) -> SubjectResult
             step.expectations.iter().filter(applicable).map(|expectation| expectation.check(&seen, past)).collect();
         settle_implied(step, &seen, &mut checks);
     }
-    let none_applies =
-        seen.error.is_none() && checks.is_empty() && !seen.inapplicable.is_empty() && !step.expectations.is_empty();
+    let none_applies = seen.error.is_none()
+        && !step.expectations.is_empty()
+        && step.expectations.iter().all(|expectation| seen.inapplicable.contains(&expectation.fact));
     let judged = checks.iter().map(|check| match (check.level, check.met) {
         (_, Some(true)) => Outcome::Passed,
         (Level::Expect, Some(false)) => Outcome::Failed,
