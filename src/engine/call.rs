@@ -41,11 +41,15 @@ impl Run {
         }
         let called = &self.planned[index].procedure;
         let reason = (outcome != Outcome::Passed).then(|| format!("{} {outcome}", called.id));
+        // Nothing of it counted: it did not apply, or the operator left it out.
+        let left_out = |result: &Arc<StepResult>| result.skip != Some(Skip::Condition);
+        let skip = if self.results[index].iter().flatten().any(left_out) { Skip::Operator } else { Skip::Condition };
         let procedure = self.planned[caller.0].procedure.id.clone();
         let result = StepResult {
             took: self.begins[index].map_or_else(Default::default, |begin| begin.elapsed()),
             attempts: 1,
             reason,
+            skip: (outcome == Outcome::Skipped).then_some(skip),
             ..unseen(procedure, self.step(caller).id.clone(), outcome, None, "")
         };
         self.finish(caller, result, recorder);

@@ -140,9 +140,9 @@ pub fn history_facts(expectations: &[Expectation]) -> Vec<String> {
 }
 
 /// The criteria of a procedure, and the worst of them and of the steps that no criterion names as a whole: what else
-/// a step expects counts, even if a criterion asks for one fact of it.
+/// a step expects counts, even if a criterion asks for one fact of it. Skipped when nothing counts: then nothing applied.
 pub fn procedure(procedure: &Procedure, results: &[&StepResult], points: &Points) -> (Vec<CriterionResult>, Outcome) {
-    let mut worst = Outcome::Passed;
+    let mut worst: Option<Outcome> = None;
     let mut named = vec![false; results.len()];
     let mut criteria = Vec::new();
     for criterion in &procedure.criteria {
@@ -166,54 +166,52 @@ pub fn procedure(procedure: &Procedure, results: &[&StepResult], points: &Points
             worst = worst.max(weight(result.outcome, result.skip));
         }
     }
-    (criteria, worst)
+    (criteria, worst.unwrap_or(Outcome::Skipped))
 }
 
 /// How much an outcome counts for the run: a step that does not apply or was left out counts for nothing.
-fn weight(outcome: Outcome, skip: Option<Skip>) -> Outcome {
+fn weight(outcome: Outcome, skip: Option<Skip>) -> Option<Outcome> {
     match (outcome, skip) {
-        (Outcome::Skipped, Some(Skip::Need | Skip::Stopped | Skip::Simulated)) => Outcome::Errored,
-        (Outcome::Skipped, Some(Skip::LookOnly)) => Outcome::Pending,
-        (other, _) => other,
+        (Outcome::Skipped, Some(Skip::Need | Skip::Stopped | Skip::Simulated)) => Some(Outcome::Errored),
+        (Outcome::Skipped, Some(Skip::LookOnly)) => Some(Outcome::Pending),
+        (Outcome::Skipped, Some(Skip::Condition | Skip::Filter | Skip::Operator)) => None,
+        (other, _) => Some(other),
     }
 }
 
 /// A limit of time: met when its point was reached within it, unmet when it was reached later or cannot be in time any
 /// more, else not proven.
-fn judge_clock(clock: &Clock, points: &Points) -> (Verdict, Outcome) {
+fn judge_clock(clock: &Clock, points: &Points) -> (Verdict, Option<Outcome>) {
     if points.mode != Mode::Run {
-        return (Verdict::NotProven, Outcome::Pending);
+        return (Verdict::NotProven, Some(Outcome::Pending));
     }
-    let Some(from) = points.reached.get(&clock.from) else { return (Verdict::NotProven, Outcome::Errored) };
+    let Some(from) = points.reached.get(&clock.from) else { return (Verdict::NotProven, Some(Outcome::Errored)) };
     let reached = points.reached.get(&clock.mark);
     let at = reached.unwrap_or(&points.now);
     let within = clock.within.is_none_or(|limit| (*at - *from).to_std().is_ok_and(|took| took <= limit) || at < from);
     let day = from.with_timezone(&points.timezone).date_naive();
     let before = clock.before.is_none_or(|time| at.with_timezone(&points.timezone).naive_local() <= day.and_time(time));
     match (within && before, reached) {
-        (true, Some(_)) => (Verdict::Met, Outcome::Passed),
-        (false, _) => (Verdict::Unmet, Outcome::Failed),
-        (true, None) => (Verdict::NotProven, Outcome::Errored),
+        (true, Some(_)) => (Verdict::Met, Some(Outcome::Passed)),
+        (false, _) => (Verdict::Unmet, Some(Outcome::Failed)),
+        (true, None) => (Verdict::NotProven, Some(Outcome::Errored)),
     }
 }
 
-fn judge_criterion(criterion: &Criterion, results: &[&StepResult]) -> (Verdict, Outcome) {
-    let seen: Vec<(Outcome, Option<Skip>)> =
-        criterion.proven_by.iter().map(|proof| proof_of(proof, results[proof.step])).collect();
-    let counts: Vec<Outcome> = seen
-        .iter()
-        .filter(|(_, skip)| *skip != Some(Skip::Condition))
-        .map(|(outcome, skip)| weight(*outcome, *skip))
-        .collect();
-    let Some(worst) = counts.iter().copied().max() else { return (Verdict::NotProven, Outcome::Skipped) };
-    let verdict = match worst {
-        Outcome::Passed | Outcome::Warned | Outcome::Waived => Verdict::Met,
-        Outcome::Failed => Verdict::Unmet,
-        Outcome::Errored | Outcome::Skipped | Outcome::Pending => Verdict::NotProven,
-    };
+/// What its steps come to. One that the operator left out leaves it open, and counts for nothing; one that does not
+/// apply says nothing about it.
+fn judge_criterion(criterion: &Criterion, results: &[&StepResult]) -> (Verdict, Option<Outcome>) {
+    let seen = criterion.proven_by.iter().map(|proof| proof_of(proof, results[proof.step]));
+    let applying: Vec<(Outcome, Option<Skip>)> = seen.filter(|(_, skip)| *skip != Some(Skip::Condition)).collect();
+    let worst = applying.iter().filter_map(|(outcome, skip)| weight(*outcome, *skip)).max();
     // A warned step beside one that waits or was left out: the criterion is open, whatever the order of the two.
-    let open = counts.iter().any(|outcome| matches!(outcome, Outcome::Pending | Outcome::Skipped));
-    (if verdict == Verdict::Met && open { Verdict::NotProven } else { verdict }, worst)
+    let open = applying.iter().any(|(outcome, _)| matches!(outcome, Outcome::Pending | Outcome::Skipped));
+    let verdict = match worst {
+        Some(Outcome::Failed) => Verdict::Unmet,
+        Some(Outcome::Passed | Outcome::Warned | Outcome::Waived) if !open => Verdict::Met,
+        _ => Verdict::NotProven,
+    };
+    (verdict, worst)
 }
 
 /// What a step, or one fact of it, shows.

@@ -104,10 +104,13 @@ impl Run {
         }
     }
 
-    /// The worst of the procedures that were asked for; those that they call count through them.
+    /// The worst of the procedures that were asked for; those that they call count through them. One that was skipped
+    /// counts for nothing beside others.
     pub fn outcome(&self) -> Outcome {
         let own = self.outcomes.iter().zip(&self.caller).filter(|(_, caller)| caller.is_none());
-        own.filter_map(|(outcome, _)| *outcome).max().unwrap_or(Outcome::Passed)
+        let ended = own.filter_map(|(outcome, _)| *outcome);
+        let counting = |outcome: &Outcome| *outcome != Outcome::Skipped;
+        ended.clone().filter(counting).max().or_else(|| ended.max()).unwrap_or(Outcome::Passed)
     }
 
     /// Records, and knows it from now on.

@@ -168,19 +168,36 @@ fn streaks(script: &mut Script, results: &[Finished<'_>]) {
     );
 }
 
+/// Draws everything from the events, from the first one on.
 pub async fn rebuild(connection: &mut SqliteConnection) -> Result<(), Problem> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let clear = "DELETE FROM readings; DELETE FROM streaks; DELETE FROM timers; DELETE FROM outbox; DELETE FROM runs; DELETE FROM drawn; INSERT INTO drawn VALUES (0)";
-    sqlx::raw_sql(clear).execute(&mut *transaction).await?;
-    let mut row = 0_i64;
-    while let Some((next, run, text)) = after(&mut transaction, row).await? {
-        let mut script = Script::default();
-        list(&mut script, &run, &parse(next, &text)?);
-        script.run(&mut transaction).await?;
-        row = next;
+    let (row, unread) = lists_anew(&mut transaction).await?;
+    if let Some(problem) = unread {
+        return Err(problem);
     }
+    let clear = "DELETE FROM readings; DELETE FROM streaks; DELETE FROM drawn; INSERT INTO drawn VALUES (0)";
+    sqlx::raw_sql(clear).execute(&mut *transaction).await?;
     catch_up(&mut transaction, 0, row).await?;
     Ok(transaction.commit().await?)
+}
+
+/// Draws what [`list`] draws from all events that can be read. The row of the newest event, and what kept the first one
+/// from being read that could not be.
+pub async fn lists_anew(connection: &mut SqliteConnection) -> Result<(i64, Option<Problem>), Problem> {
+    sqlx::raw_sql("DELETE FROM timers; DELETE FROM outbox; DELETE FROM runs").execute(&mut *connection).await?;
+    let (mut row, mut unread) = (0, None);
+    while let Some((next, run, text)) = after(connection, row).await? {
+        match parse(next, &text) {
+            Ok(event) => {
+                let mut script = Script::default();
+                list(&mut script, &run, &event);
+                script.run(connection).await?;
+            }
+            Err(problem) => unread = unread.or(Some(problem)),
+        }
+        row = next;
+    }
+    Ok((row, unread))
 }
 
 /// The first row behind `row`: its place, its run and its event.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::{Access, PATIENCE, Problem};
+use super::{Access, PATIENCE, Problem, draw};
 
 /// Migration N brings the file from format N-1 to N; `PRAGMA user_version` is the format. Never edited once released.
 pub const MIGRATIONS: [&str; 3] = [
@@ -72,7 +72,10 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, Pro
         return Err(Problem::Newer { found, known: KNOWN });
     }
     if found < KNOWN {
-        migrate(&mut connection).await?;
+        // Whoever only reads brings it to the newest format too: its lists could not be read otherwise.
+        let mut writer = options.clone().read_only(false).connect().await?;
+        migrate(&mut writer).await?;
+        writer.close().await?;
     }
     Ok(connection)
 }
@@ -91,6 +94,10 @@ pub async fn migrate(connection: &mut SqliteConnection) -> Result<(), Problem> {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
     }
     sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {KNOWN}"))).execute(&mut *transaction).await?;
+    if (1..KNOWN).contains(&found) {
+        // What is new is drawn from what was recorded before; what cannot be read must keep nobody from recording.
+        draw::lists_anew(&mut transaction).await?;
+    }
     Ok(transaction.commit().await?)
 }
 

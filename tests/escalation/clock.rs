@@ -144,4 +144,9 @@ fn the_lists_follow_from_the_events_and_can_be_made_again() {
         case.run(["journal", "rebuild"]).exits(0);
         whole(&case);
     }
+    // A journal of the format before this one.
+    sqlite("DROP TABLE timers; DROP TABLE outbox; PRAGMA user_version = 2");
+    case.run(["outbox"]).exits(0).says("TOLD ");
+    assert_eq!(sqlite("SELECT DISTINCT state FROM timers"), "stopped\n");
+    whole(&case);
 }

@@ -34,9 +34,9 @@ fn yaml_below(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn the_examples_and_the_procedures_of_the_bench_go_the_short_way() {
+fn all_procedures_examples_and_sites_of_the_project_go_the_short_way() {
     let mut files = Vec::new();
-    for folder in ["examples", "scripts/bench.d/pack", "scripts/bench.d/one"] {
+    for folder in ["procedures", "examples", "scripts/bench.d/pack", "scripts/bench.d/one"] {
         yaml_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut files);
     }
     assert!(files.len() > 10, "{files:?}");
@@ -74,6 +74,11 @@ const USUAL: &[&str] = &[
     "word",
     "'word'\n",
     "a: żółw\nb: 日本 # \u{1f600}\n",
+    "a: |\n  b\n  c\n",
+    "a: |-\n  b:\n    c: d\n\n  # e\n  'f\nb: c\n",
+    "a: >-\n  b\n  c\n\n  d\n\n\n  - e\nb: c\n",
+    "- a: >\n    b\n    c\n\n- d: |\n      e\n       f\n\n# g\n- h\n",
+    "a: |-\n  b\n\n\n  # c\n # d\ne: f\n",
     "a: ~\nb: null\nc: 0644\nd: <<\n<<: e\n",
 ];
 
@@ -93,8 +98,17 @@ const UNUSUAL: &[&str] = &[
     "a: b\u{85}c: d\n",
     "a: b\u{2028}c\n",
     "a: \u{7}\n",
-    "a: |\n  b\n  c\n",
-    "a: >-\n  b\n\n  c\n",
+    "a: |\n  b",
+    "a: |+\n  b\n",
+    "a: | # b\n  c\n",
+    "a: |\n\n  b\n",
+    "a: |\n b\n  \nc: d\n",
+    "a: >-\n  b\n    c\n  d\n",
+    "a: |\nb: c\n",
+    "a: |\n",
+    "[|\n  a\n]\n",
+    "|\n a\n",
+    "- |\n a\n",
     "a: |2+\n    b\n\n",
     "a: b\n  c\n",
     "a: 'b\n  c'\n",
@@ -207,6 +221,10 @@ const PIECES: &[&str] = &[
     "|",
     "|\n",
     ">-\n",
+    ": |\n  ",
+    ": >-\n    ",
+    ": >\n  ",
+    ": |-\n ",
     "&a ",
     "*a",
     "!t ",

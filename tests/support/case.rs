@@ -30,7 +30,7 @@ pub struct Case {
 pub const EXE: &str = env!("CARGO_BIN_EXE_opsctl");
 
 /// Under `nohup` the tests ignore this signal, and what they start would inherit that.
-const ORDINARY: [&str; 2] = ["env", "--default-signal=HUP"];
+const ORDINARY: [&str; 2] = ["/usr/bin/env", "--default-signal=HUP"];
 
 impl Case {
     pub fn new(name: &str) -> Self {

@@ -1,6 +1,7 @@
 //! The short way: YAML as most procedures are written, read in one go.
 //!
-//! Collections in blocks and in brackets, comments, plain and quoted texts of one line. What it reads, it reads as
+//! Collections in blocks and in brackets, comments, plain and quoted texts of one line, and the values of keys that are
+//! texts of several lines (`|` and `>`). What it reads, it reads as
 //! [`super::full`] does; everything else, every mistake included, it leaves to that.
 
 use std::borrow::Cow;
@@ -148,6 +149,8 @@ impl<'t> Reader<'t> {
             let value = if self.ends_line() {
                 self.reach_content()?;
                 self.below(column, depth + 1)?
+            } else if matches!(self.peek(), Some(b'|' | b'>')) {
+                self.lines(column + 1, depth + 1)?
             } else {
                 self.rest_of_line(column + 1, depth + 1)?
             };
@@ -179,6 +182,56 @@ impl<'t> Reader<'t> {
         // For the parser such a list begins behind the first dash, so its item has to stand there.
         node.span.start = node.list()?.first()?.span.start;
         self.bytes[dash + 1..node.span.start].iter().all(|&byte| byte == b' ').then_some(node)
+    }
+
+    /// A text of several lines, of which none begins in front of column `least`, and on to the content behind it.
+    fn lines(&mut self, least: usize, depth: usize) -> Option<Node> {
+        self.count(depth)?;
+        let start = self.at;
+        let folded = self.peek() == Some(b'>');
+        self.at += 1;
+        let stripped = self.peek() == Some(b'-');
+        self.at += usize::from(stripped);
+        let (mut text, mut indent, mut breaks, mut end) = (String::new(), None, 0, start);
+        while self.peek()? == b'\n' {
+            self.at += 1;
+            self.line = self.at;
+            self.skip_spaces();
+            match self.peek() {
+                // White space alone could be content, or less than the indent of a text that has not begun.
+                Some(b'\n') if self.column() > 0 || indent.is_none() => return None,
+                Some(b'\n') => {}
+                None if self.column() > 0 => return None,
+                Some(_) if self.column() >= *indent.get_or_insert(self.column().max(least)) => {
+                    let deeper = self.column() - indent?;
+                    // Lines that stand deeper are not folded, nor those around them.
+                    if folded && deeper > 0 {
+                        return None;
+                    }
+                    match breaks {
+                        0 => {}
+                        1 if folded => text.push(' '),
+                        _ => text.extend(std::iter::repeat_n('\n', breaks - usize::from(folded))),
+                    }
+                    let length = memchr::memchr(b'\n', &self.bytes[self.at..])?;
+                    text.push_str(&self.text[self.at - deeper..self.at + length]);
+                    self.at += length;
+                    (breaks, end) = (0, self.at);
+                }
+                _ => {
+                    // What stands here belongs to something else.
+                    self.at = self.line;
+                    break;
+                }
+            }
+            breaks += 1;
+        }
+        indent.filter(|_| !text.is_empty())?;
+        if !stripped {
+            text.push('\n');
+        }
+        self.reach_content()?;
+        Some(Node { span: start..end, kind: NodeKind::Scalar { text, quoted: true } })
     }
 
     /// A scalar or a collection in brackets, the last of its line, and on to the content behind it.
