@@ -187,12 +187,13 @@ impl<'t> Reader<'t> {
     /// A text of several lines, of which none begins in front of column `least`, and on to the content behind it.
     fn lines(&mut self, least: usize, depth: usize) -> Option<Node> {
         self.count(depth)?;
-        let start = self.at;
         let folded = self.peek() == Some(b'>');
         self.at += 1;
         let stripped = self.peek() == Some(b'-');
         self.at += usize::from(stripped);
-        let (mut text, mut indent, mut breaks, mut end) = (String::new(), None, 0, start);
+        let (mut text, mut indent, mut breaks) = (String::new(), None, 0);
+        // For the parser such a text begins with its first character and ends where it knows that no more of it comes.
+        let (mut start, mut end) = (None, self.at);
         while self.peek()? == b'\n' {
             self.at += 1;
             self.line = self.at;
@@ -215,23 +216,23 @@ impl<'t> Reader<'t> {
                     }
                     let length = memchr::memchr(b'\n', &self.bytes[self.at..])?;
                     text.push_str(&self.text[self.at - deeper..self.at + length]);
+                    start.get_or_insert(self.at);
                     self.at += length;
-                    (breaks, end) = (0, self.at);
+                    breaks = 0;
                 }
                 _ => {
-                    // What stands here belongs to something else.
+                    end = self.at;
                     self.at = self.line;
                     break;
                 }
             }
             breaks += 1;
         }
-        indent.filter(|_| !text.is_empty())?;
         if !stripped {
             text.push('\n');
         }
         self.reach_content()?;
-        Some(Node { span: start..end, kind: NodeKind::Scalar { text, quoted: true } })
+        Some(Node { span: start?..end, kind: NodeKind::Scalar { text, quoted: true } })
     }
 
     /// A scalar or a collection in brackets, the last of its line, and on to the content behind it.
