@@ -94,6 +94,7 @@ pub static KIND: Kind = Kind {
     facts: &[
         FactSpec::implied("exists", "the backup of the day is there"),
         FactSpec::new("path", FactType::Text, "path of the backup that is looked at"),
+        FactSpec::new("link", FactType::Bool, "it is a symbolic link, which may lead to another file tomorrow"),
         FactSpec::new("dated", FactType::Text, "the date in its name, such as 2026-11-20"),
         FactSpec::new("age", FactType::Duration, "time since it was last modified"),
         FactSpec::new("size", FactType::Size, "its size on the disk"),

@@ -83,6 +83,7 @@ impl Find {
         let age = self.now.duration_since(modified).unwrap_or_default();
         subject.set("exists", Value::Bool(true));
         subject.set("path", Value::text(path.display().to_string()));
+        subject.set("link", Value::Bool(path.is_symlink()));
         subject.set("age", Value::duration(age));
         subject.set("size", Value::bytes(size));
         subject.set("growing", Value::Bool(age < STILL_WRITING));

@@ -1,0 +1,125 @@
+//! What the options of a run ask for.
+
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+
+use crate::cli::message::Failure;
+use crate::model::event::Mode;
+use crate::procedure::diagnostic::suggestion;
+use crate::procedure::document::Procedure;
+use crate::report::Format;
+
+/// What the options ask for.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Request {
+    pub format: Option<Format>,
+    /// Reports to files besides the one to standard output.
+    pub reports: Vec<(Format, PathBuf)>,
+    pub quiet: bool,
+    pub only: Vec<String>,
+    pub skip: Vec<String>,
+    pub tags: Vec<String>,
+    pub parallel: usize,
+    pub mode: Mode,
+    pub yes: bool,
+    pub one_by_one: bool,
+    /// Goes on with a run: the one that is named, or the newest.
+    pub resume: Option<Goes>,
+    pub accept_change: bool,
+    /// Begins anew although a run waits.
+    pub anew: bool,
+    pub since: Option<String>,
+    pub occurred: Option<String>,
+}
+
+/// Which run goes on.
+pub enum Goes {
+    Newest,
+    Named(String),
+}
+
+impl Request {
+    /// # Errors
+    /// A `--report` that is not `FORMAT=FILE`.
+    pub fn from_matches(matches: &ArgMatches) -> Result<Self, Failure> {
+        let words = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+        let reports: Vec<String> = words("report");
+        let reports = reports.iter().map(|report| {
+            let Some((format, file)) = report.split_once('=').filter(|(_, file)| !file.is_empty()) else {
+                return Err(Failure::new(
+                    format!("--report {report} names no file"),
+                    "write --report FORMAT=FILE, such as json=check.json",
+                ));
+            };
+            let format =
+                format.parse().map_err(|error: crate::report::FormatError| Failure::new(error.to_string(), ""))?;
+            Ok((format, PathBuf::from(file)))
+        });
+        Ok(Self {
+            format: matches.get_one::<Format>("format").copied(),
+            reports: reports.collect::<Result<_, _>>()?,
+            quiet: matches.get_flag("quiet"),
+            only: words("only"),
+            skip: words("skip"),
+            tags: words("tag"),
+            parallel: usize::from(matches.get_one::<u16>("parallel").copied().unwrap_or(8)),
+            mode: mode(matches),
+            yes: flag(matches, "yes"),
+            one_by_one: flag(matches, "step"),
+            resume: resumed(matches),
+            accept_change: flag(matches, "accept-change"),
+            anew: flag(matches, "new"),
+            since: text(matches, "since"),
+            occurred: text(matches, "occurred"),
+        })
+    }
+
+    /// A selection that selects nothing must not look like a pass.
+    pub fn refuse_unknown_steps(&self, procedures: &[Procedure]) -> Result<(), Failure> {
+        let ids = || procedures.iter().flat_map(|procedure| &procedure.steps).map(|step| step.id.as_str());
+        for (option, given) in [("--only", &self.only), ("--skip", &self.skip)] {
+            if let Some(unknown) = given.iter().find(|id| !ids().any(|known| known == *id)) {
+                return Err(Failure::new(
+                    format!("{option} {unknown}: there is no such step"),
+                    suggestion(unknown, ids(), "the steps are"),
+                ));
+            }
+        }
+        let tagged = |tags: &[String]| tags.iter().any(|tag| self.tags.contains(tag));
+        let left = procedures.iter().flat_map(|procedure| &procedure.steps).any(|step| {
+            (self.only.is_empty() || self.only.iter().any(|id| id == step.id.as_str()))
+                && !self.skip.iter().any(|id| id == step.id.as_str())
+                && (self.tags.is_empty() || tagged(&step.tags))
+        });
+        if left { Ok(()) } else { Err(Failure::new("no step is selected", "check --only, --skip and --tag")) }
+    }
+}
+
+/// Whether an option is given, where the command has it.
+fn flag(matches: &ArgMatches, name: &str) -> bool {
+    matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or(false)
+}
+
+/// The value of an option, where the command has it.
+fn text(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.try_get_one::<String>(name).ok().flatten().cloned()
+}
+
+/// `--resume` names a run, or none.
+fn resumed(matches: &ArgMatches) -> Option<Goes> {
+    let given = matches.try_contains_id("resume").is_ok() && matches.contains_id("resume");
+    let named = text(matches, "resume").filter(|run| !run.is_empty());
+    given.then(|| named.map_or(Goes::Newest, Goes::Named))
+}
+
+/// `<group> check` has no other way than to look.
+fn mode(matches: &ArgMatches) -> Mode {
+    if matches.try_contains_id("check").is_err() || flag(matches, "check") {
+        Mode::Check
+    } else if flag(matches, "dry-run") {
+        Mode::DryRun
+    } else {
+        Mode::Run
+    }
+}
