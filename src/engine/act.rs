@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Place;
-use super::ask::{Item, NoAnswer};
+use super::ask::NoAnswer;
+use super::perform::Item;
 use super::recorder::Recorder;
 use super::run::Run;
 use crate::action::{Action, ActionError, Changed, Context};

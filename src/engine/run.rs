@@ -16,7 +16,6 @@ use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Exit, Outcome, Skip};
 use crate::model::record::Record;
 use crate::procedure::document::{Step, Work, waits_for};
-use crate::procedure::template::context_of;
 
 /// What comes after a step that is alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -263,143 +262,6 @@ impl Run {
         self.begins[procedure]?.checked_add(self.planned[procedure].procedure.budget?)
     }
 
-    /// Whether the step may start; if not, its result.
-    fn verdict(&self, place: Place) -> Result<(), Box<StepResult>> {
-        let step = self.step(place);
-        if let Some(halted) = self.halted.as_ref().filter(|_| !step.always) {
-            return Err(Box::new(skipped(self, place, Skip::Stopped, halted)));
-        }
-        if self.stop.token.is_cancelled() && !(step.always && self.halted.is_some()) {
-            return Err(Box::new(skipped(self, place, Skip::Stopped, INTERRUPTED)));
-        }
-        if self.deadline(place.0).is_some_and(|deadline| deadline <= Instant::now()) {
-            return Err(Box::new(skipped(self, place, Skip::Stopped, BUDGET_SPENT)));
-        }
-        if let Some(result) = self.depends_on_people(place) {
-            return Err(Box::new(result));
-        }
-        for &need in step.needs.iter().filter(|_| !step.always) {
-            let Some(result) = &self.results[place.0][need] else { continue };
-            if !matches!(result.outcome, Outcome::Passed | Outcome::Warned | Outcome::Waived) {
-                let reason = format!("needs {}, which {}", result.step, ended(result.outcome));
-                let skip = match result.skip {
-                    Some(skip @ (Skip::Condition | Skip::LookOnly | Skip::Simulated | Skip::Operator)) => skip,
-                    Some(Skip::Filter | Skip::Need | Skip::Stopped) | None => Skip::Need,
-                };
-                return Err(Box::new(skipped(self, place, skip, &reason)));
-            }
-        }
-        if let Some(when) = &step.when {
-            match when.holds(&self.context(place.0)) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let reason = format!("does not apply: {}", when.text);
-                    return Err(Box::new(skipped(self, place, Skip::Condition, &reason)));
-                }
-                Err(reason) => {
-                    let step = step.id.clone();
-                    let reason = format!("its `when` fails: {reason}");
-                    let procedure = self.planned[place.0].procedure.id.clone();
-                    let result = unseen(procedure, step, Outcome::Errored, None, &reason);
-                    return Err(Box::new(result));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// In a run that only looks: the result of a step that reads or needs what only a person or an action gives.
-    fn depends_on_people(&self, place: Place) -> Option<StepResult> {
-        if self.settings.mode == Mode::Run {
-            return None;
-        }
-        let step = self.step(place);
-        let undone = |result: &&StepResult| {
-            result.outcome == Outcome::Pending || matches!(result.skip, Some(Skip::LookOnly | Skip::Simulated))
-        };
-        let on = step.after.iter().filter_map(|&earlier| self.results[place.0][earlier].as_deref()).find(undone);
-        let on = on.or_else(|| {
-            let steps = self.planned[place.0].procedure.steps.iter().zip(&self.results[place.0]);
-            let verifies = |step: &Step| matches!(&step.work, Work::Action(act) if act.verify.contains(&place.1));
-            let simulated = steps.filter(|(step, _)| verifies(step)).filter_map(|(_, result)| result.as_deref());
-            simulated.into_iter().find(|result| result.skip == Some(Skip::Simulated))
-        })?;
-        if self.settings.mode == Mode::Check {
-            let reason = format!("depends on {}, which a check does not do", on.step);
-            return Some(skipped(self, place, Skip::LookOnly, &reason));
-        }
-        let reason = format!("could not tell: depends on {}, which a dry run does not do", on.step);
-        let procedure = self.planned[place.0].procedure.id.clone();
-        let mut result = unseen(procedure, step.id.clone(), Outcome::Errored, None, &reason);
-        result.skip = Some(Skip::Simulated);
-        Some(result)
-    }
-
-    /// What expressions see: `vars`, `steps`, `run`, and the variables by their own names.
-    pub fn context(&self, procedure: usize) -> minijinja::Value {
-        let planned = &self.planned[procedure];
-        let vars = context_of(&planned.vars);
-        let mut steps = serde_json::Map::new();
-        for (step, result) in planned.procedure.steps.iter().zip(&self.results[procedure]) {
-            let Some(result) = result else { continue };
-            let mut seen = judge::seen_of(result);
-            if let Work::Procedure(call) = &step.work {
-                seen["steps"] = self.seen_in(&call.run);
-            }
-            steps.insert(step.id.variable(), seen.clone());
-            steps.insert(step.id.to_string(), seen);
-        }
-        let today = self.looker.now.with_timezone(&self.settings.timezone).date_naive();
-        let run = serde_json::json!({
-            "id": self.settings.run.to_string(),
-            "title": planned.procedure.title,
-            "site": self.settings.site,
-            "date": today.to_string(),
-            "operator": self.settings.operator,
-            "host": self.settings.host,
-            "findings": self.findings(procedure).join("; "),
-        });
-        let mut names: Vec<(String, minijinja::Value)> = planned
-            .vars
-            .keys()
-            .filter_map(|name| Some((name.clone(), vars.get_attr(name).ok().filter(|value| !value.is_undefined())?)))
-            .collect();
-        names.push(("vars".to_owned(), vars));
-        names.push(("steps".to_owned(), minijinja::value::Serde(steps).into()));
-        names.push(("run".to_owned(), minijinja::value::Serde(run).into()));
-        minijinja::Value::from_pairs(names)
-    }
-
-    /// The steps of a procedure that was called, as expressions see them.
-    fn seen_in(&self, id: &ProcedureId) -> serde_json::Value {
-        let Some(index) = self.planned.iter().position(|planned| planned.procedure.id == *id) else {
-            return serde_json::json!({});
-        };
-        let results = self.results[index].iter().flatten();
-        let seen = results.flat_map(|result| {
-            let seen = judge::seen_of(result);
-            [(result.step.variable(), seen.clone()), (result.step.to_string(), seen)]
-        });
-        seen.collect::<serde_json::Map<_, _>>().into()
-    }
-
-    /// What is wrong by now, a line each: in this procedure, and in those that led to it.
-    pub fn findings(&self, procedure: usize) -> Vec<String> {
-        let mut findings = Vec::new();
-        for (index, results) in self.results.iter().enumerate() {
-            if index != procedure && !self.called[index] {
-                continue;
-            }
-            for result in results.iter().flatten() {
-                if matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned) {
-                    let reason = result.reason.as_deref().unwrap_or_else(|| result.outcome.word());
-                    findings.push(format!("{}: {reason}", result.step));
-                }
-            }
-        }
-        findings
-    }
-
     /// Looks again with a step: its newest result is the one that counts.
     pub async fn look_again(&mut self, place: Place, recorder: &mut Recorder) -> Arc<StepResult> {
         let context = self.context(place.0);
@@ -509,16 +371,6 @@ impl Run {
     }
 }
 
-pub fn ended(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Failed => "failed",
-        Outcome::Errored => "could not look",
-        Outcome::Skipped => "was skipped",
-        Outcome::Pending => "waits for a person",
-        Outcome::Passed | Outcome::Warned | Outcome::Waived => "passed",
-    }
-}
-
 /// By procedure: the step that calls it.
 fn callers(planned: &[Planned]) -> Vec<Option<Place>> {
     let mut callers = vec![None; planned.len()];
@@ -542,9 +394,6 @@ fn order_of(steps: &[Step], mode: Mode) -> Vec<Vec<usize>> {
     };
     (0..steps.len()).map(of).collect()
 }
-
-const INTERRUPTED: &str = "the run was interrupted";
-const BUDGET_SPENT: &str = "the procedure's budget was spent";
 
 pub fn skipped(run: &Run, place: Place, skip: Skip, reason: &str) -> StepResult {
     let procedure = run.planned[place.0].procedure.id.clone();

@@ -5,7 +5,8 @@ use std::io::Read as _;
 use chrono::Utc;
 use futures_util::future::join_all;
 
-use super::ask::{Item, NoAnswer};
+use super::ask::NoAnswer;
+use super::perform::Item;
 use super::recorder::Recorder;
 use super::run::Run;
 use super::{Place, Tell};

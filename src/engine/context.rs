@@ -1,0 +1,75 @@
+//! What expressions see of a run, and what messages say of it.
+
+use super::judge;
+use super::run::Run;
+use crate::model::id::ProcedureId;
+use crate::model::outcome::Outcome;
+use crate::procedure::document::Work;
+use crate::procedure::template::context_of;
+
+impl Run {
+    /// What expressions see: `vars`, `steps`, `run`, and the variables by their own names.
+    pub fn context(&self, procedure: usize) -> minijinja::Value {
+        let planned = &self.planned[procedure];
+        let vars = context_of(&planned.vars);
+        let mut steps = serde_json::Map::new();
+        for (step, result) in planned.procedure.steps.iter().zip(&self.results[procedure]) {
+            let Some(result) = result else { continue };
+            let mut seen = judge::seen_of(result);
+            if let Work::Procedure(call) = &step.work {
+                seen["steps"] = self.seen_in(&call.run);
+            }
+            steps.insert(step.id.variable(), seen.clone());
+            steps.insert(step.id.to_string(), seen);
+        }
+        let today = self.looker.now.with_timezone(&self.settings.timezone).date_naive();
+        let run = serde_json::json!({
+            "id": self.settings.run.to_string(),
+            "title": planned.procedure.title,
+            "site": self.settings.site,
+            "date": today.to_string(),
+            "operator": self.settings.operator,
+            "host": self.settings.host,
+            "findings": self.findings(procedure).join("; "),
+        });
+        let mut names: Vec<(String, minijinja::Value)> = planned
+            .vars
+            .keys()
+            .filter_map(|name| Some((name.clone(), vars.get_attr(name).ok().filter(|value| !value.is_undefined())?)))
+            .collect();
+        names.push(("vars".to_owned(), vars));
+        names.push(("steps".to_owned(), minijinja::value::Serde(steps).into()));
+        names.push(("run".to_owned(), minijinja::value::Serde(run).into()));
+        minijinja::Value::from_pairs(names)
+    }
+
+    /// The steps of a procedure that was called, as expressions see them.
+    fn seen_in(&self, id: &ProcedureId) -> serde_json::Value {
+        let Some(index) = self.planned.iter().position(|planned| planned.procedure.id == *id) else {
+            return serde_json::json!({});
+        };
+        let results = self.results[index].iter().flatten();
+        let seen = results.flat_map(|result| {
+            let seen = judge::seen_of(result);
+            [(result.step.variable(), seen.clone()), (result.step.to_string(), seen)]
+        });
+        seen.collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// What is wrong by now, a line each: in this procedure, and in those that led to it.
+    pub fn findings(&self, procedure: usize) -> Vec<String> {
+        let mut findings = Vec::new();
+        for (index, results) in self.results.iter().enumerate() {
+            if index != procedure && !self.called[index] {
+                continue;
+            }
+            for result in results.iter().flatten() {
+                if matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned) {
+                    let reason = result.reason.as_deref().unwrap_or_else(|| result.outcome.word());
+                    findings.push(format!("{}: {reason}", result.step));
+                }
+            }
+        }
+        findings
+    }
+}
