@@ -13,6 +13,7 @@ use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::value::Value;
 use crate::probe::http::tls::Trust;
+use crate::probe::redis::CA;
 use crate::probe::redis::site::{Address, Site};
 use crate::probe::{self, ProbeError};
 
@@ -34,13 +35,7 @@ const INPUTS: &[InputSpec] = &[
         need: Need::Required,
         about: "how the keys begin, or a list of beginnings. Taken as it is: `*` and the like stand for themselves",
     },
-    InputSpec {
-        name: "ca",
-        ty: InputType::Path,
-        need: Need::Optional,
-        about: "for rediss://, a PEM file with the authorities to trust instead of the system's, or the server's own \
-                self-signed certificate",
-    },
+    CA,
 ];
 
 pub static KIND: Kind = Kind {
@@ -83,10 +78,6 @@ impl Action for Cache {
     fn target(&self) -> String {
         let prefixes = self.prefixes.iter().map(|prefix| shown::quoted(prefix.text()));
         format!("{} {}", self.database, prefixes.collect::<Vec<_>>().join(" "))
-    }
-
-    fn locks(&self) -> Vec<String> {
-        vec![format!("database {}", self.database)]
     }
 
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {

@@ -167,10 +167,6 @@ impl Action for Cleanup {
         self.folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    fn locks(&self) -> Vec<String> {
-        self.folders.iter().map(|folder| format!("folder {}", folder.display())).collect()
-    }
-
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         let (this, work) = (self.clone(), Work::begin(&cx.look));
         bounded(cx, move || this.look(&work)).boxed()

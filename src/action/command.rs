@@ -21,7 +21,7 @@ use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::secret::MaybeSecret;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
-use crate::probe::command::{evidence, shortened, start};
+use crate::probe::command::{evidence, line, shortened, start};
 use crate::probe::{self, ProbeError};
 
 const INPUTS: &[InputSpec] = &[
@@ -122,17 +122,7 @@ struct Command {
 }
 
 fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
-    let run = match (inputs.texts("run"), inputs.text("shell")) {
-        ([], None) | ([_, ..], Some(_)) => {
-            let message = "a command needs either `run` or `shell`";
-            return Err(InputError::new("", message, "write `run: [program, argument]`, or `shell: a | b`"));
-        }
-        ([program, ..], None) if program.is_empty() => {
-            return Err(InputError::new("run", "the program has no name", "write `run: [program, argument]`"));
-        }
-        (run, None) => run.to_vec(),
-        ([], Some(line)) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.to_owned()],
-    };
+    let run = line(inputs)?;
     let exit = inputs.texts("exit").iter().map(|text| {
         text.parse::<u8>().map(i32::from).map_err(|_| {
             InputError::new("exit", format!("`{text}` is no exit status"), "write a number from 0 to 255, or a list")

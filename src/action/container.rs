@@ -175,10 +175,6 @@ impl Action for Container {
         }
     }
 
-    fn locks(&self) -> Vec<String> {
-        vec![format!("container {}", self.target())]
-    }
-
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         match self {
             Self::State(change) => change.plan(cx).boxed(),

@@ -105,10 +105,6 @@ impl Action for Git {
         self.folder.display().to_string()
     }
 
-    fn locks(&self) -> Vec<String> {
-        vec![format!("folder {}", self.target())]
-    }
-
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         async move {
             // Whatever went wrong with a look has changed nothing.

@@ -21,7 +21,7 @@ use crate::probe::http::answer::{self, End};
 use crate::probe::http::exchange::{self, Failure, Family, Trace};
 use crate::probe::http::request::{Draft, redirect_of};
 use crate::probe::http::tls::{Strictness, Trust};
-use crate::probe::http::{BASIC, trouble};
+use crate::probe::http::{BEARER, CA, LOGIN, trouble};
 
 const METHODS: &[&str] = &["POST", "PUT", "PATCH", "DELETE", "GET"];
 
@@ -58,25 +58,9 @@ const INPUTS: &[InputSpec] = &[
         about: "the status that means that it was done: `201`, `200..299`, or a list of those. Any other is a failure. \
                 A redirect is never followed: the call would be made again, or lose its body",
     },
-    InputSpec {
-        name: "ca",
-        ty: InputType::Path,
-        need: Need::Optional,
-        about: "a PEM file with the authorities to trust instead of the system's, or the server's own self-signed \
-                certificate",
-    },
-    InputSpec {
-        name: "basic",
-        ty: InputType::Group(BASIC),
-        need: Need::Optional,
-        about: "log in with a user name and a password (basic authentication)",
-    },
-    InputSpec {
-        name: "bearer",
-        ty: InputType::Secret,
-        need: Need::Optional,
-        about: "log in with a token, sent as `Authorization: Bearer ...`",
-    },
+    CA,
+    LOGIN,
+    BEARER,
     InputSpec {
         name: "body_limit",
         ty: InputType::Size,

@@ -35,11 +35,6 @@ pub trait Action: Send + Sync {
     /// What is changed: what an operator types to agree to something destructive. Short, and free of secrets.
     fn target(&self) -> String;
 
-    /// What no other run may change at the same time, besides what the procedure locks.
-    fn locks(&self) -> Vec<String> {
-        Vec::new()
-    }
-
     /// Finds out what would be done. Changes nothing.
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>>;
 

@@ -135,13 +135,6 @@ impl Action for Packages {
         wanted.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(" ")
     }
 
-    fn locks(&self) -> Vec<String> {
-        match self {
-            Self::Apt(_) => vec!["packages of apt".to_owned()],
-            Self::Pip(pip) => vec![format!("packages of {}", pip.environment.display())],
-        }
-    }
-
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         match self {
             Self::Apt(apt) => apt.plan(cx).boxed(),

@@ -314,13 +314,6 @@ impl Action for Restore {
         }
     }
 
-    fn locks(&self) -> Vec<String> {
-        match &self.to {
-            To::Scratch { .. } => Vec::new(),
-            To::Database { name, .. } => vec![name.clone()],
-        }
-    }
-
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         Box::pin(self.look(cx))
     }

@@ -137,10 +137,6 @@ impl Action for Service {
         self.name.clone()
     }
 
-    fn locks(&self) -> Vec<String> {
-        vec![format!("service {}", self.unit_name())]
-    }
-
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         async move {
             match cx.look.services.get(&self.name) {

@@ -16,6 +16,7 @@ use crate::probe::ProbeError;
 use crate::probe::backup::decode::Bound;
 use crate::probe::database::connection::{Connection, Done};
 use crate::probe::database::{Target, ask, bound, left};
+use crate::probe::sql::DATABASE;
 use crate::probe::sql::statement::{self, Dialect};
 
 mod shape;
@@ -25,12 +26,7 @@ pub static KIND: Kind = Kind {
     about: "statements that change a database, one after the other, to the first error. One without WHERE, a DROP and \
             a TRUNCATE are destructive",
     inputs: &[
-        InputSpec {
-            name: "database",
-            ty: InputType::Database,
-            need: Need::Required,
-            about: "which database of the site file: mysql://, mariadb://, postgres:// or sqlite://",
-        },
+        DATABASE,
         InputSpec {
             name: "statement",
             ty: InputType::Texts,

@@ -20,26 +20,7 @@ pub fn list(script: &mut Script, run: &str, event: &Event) {
     match &event.kind {
         EventKind::RunStarted(start) => started(script, run, event.at, start),
         EventKind::RunFinished { outcome, exit } => finished(script, run, event.at, *outcome, *exit),
-        EventKind::ProcedureStarted { .. }
-        | EventKind::StepStarted { .. }
-        | EventKind::StepFinished(_)
-        | EventKind::AttemptFailed { .. }
-        | EventKind::ProcedureFinished(_)
-        | EventKind::Asked(_)
-        | EventKind::Answered(_)
-        | EventKind::ActionStarted(_)
-        | EventKind::ActionFinished(_)
-        | EventKind::RollbackStarted { .. }
-        | EventKind::Marked(_)
-        | EventKind::Noted(_)
-        | EventKind::BudgetUsed(_)
-        | EventKind::Escalated(_)
-        | EventKind::MessageQueued(_)
-        | EventKind::MessageDelivered(_)
-        | EventKind::Acknowledged { .. }
-        | EventKind::Suspended { .. }
-        | EventKind::Resumed(_)
-        | EventKind::Interrupted { .. } => {}
+        _ => {}
     }
 }
 

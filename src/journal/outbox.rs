@@ -55,22 +55,7 @@ pub fn draw(script: &mut Script, run: &str, event: &Event) {
         // Most runs tell nobody: they have no timer to end.
         EventKind::RunFinished { .. } => turn(script, run, &["waiting"], "ended"),
         EventKind::Resumed(_) => turn(script, run, &["ended"], "waiting"),
-        EventKind::RunStarted(_)
-        | EventKind::ProcedureStarted { .. }
-        | EventKind::StepStarted { .. }
-        | EventKind::AttemptFailed { .. }
-        | EventKind::StepFinished(_)
-        | EventKind::ProcedureFinished(_)
-        | EventKind::Asked(_)
-        | EventKind::Answered(_)
-        | EventKind::ActionStarted(_)
-        | EventKind::ActionFinished(_)
-        | EventKind::RollbackStarted { .. }
-        | EventKind::Marked(_)
-        | EventKind::Noted(_)
-        | EventKind::BudgetUsed(_)
-        | EventKind::Suspended { .. }
-        | EventKind::Interrupted { .. } => {}
+        _ => {}
     }
 }
 

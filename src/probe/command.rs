@@ -116,8 +116,9 @@ struct Command {
     output_limit: usize,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
-    let run = match (inputs.texts("run"), inputs.text("shell")) {
+/// The program and its arguments, or the shell with the line that it is given.
+pub(crate) fn line(inputs: &Inputs) -> Result<Vec<String>, InputError> {
+    Ok(match (inputs.texts("run"), inputs.text("shell")) {
         ([], None) | ([_, ..], Some(_)) => {
             let message = "a command needs either `run` or `shell`";
             return Err(InputError::new("", message, "write `run: [program, argument]`, or `shell: a | b`"));
@@ -127,7 +128,11 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
         }
         (run, None) => run.to_vec(),
         ([], Some(line)) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.to_owned()],
-    };
+    })
+}
+
+fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+    let run = line(inputs)?;
     let shown = inputs.text("shell").map_or_else(|| run.join(" "), str::to_owned);
     Ok(Box::new(Command {
         shown: shortened(&shown, 80),

@@ -23,7 +23,7 @@ use tls::Strictness;
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-pub(crate) const BASIC: &[InputSpec] = &[
+const BASIC: &[InputSpec] = &[
     InputSpec { name: "user", ty: InputType::Text, need: Need::Required, about: "the user's name" },
     InputSpec {
         name: "password",
@@ -32,6 +32,28 @@ pub(crate) const BASIC: &[InputSpec] = &[
         about: "where the password is, such as `{ env: SITE_PASSWORD }`",
     },
 ];
+
+pub(crate) const CA: InputSpec = InputSpec {
+    name: "ca",
+    ty: InputType::Path,
+    need: Need::Optional,
+    about: "a PEM file with the authorities to trust instead of the system's, or the server's own self-signed \
+            certificate",
+};
+
+pub(crate) const LOGIN: InputSpec = InputSpec {
+    name: "basic",
+    ty: InputType::Group(BASIC),
+    need: Need::Optional,
+    about: "log in with a user name and a password (basic authentication)",
+};
+
+pub(crate) const BEARER: InputSpec = InputSpec {
+    name: "bearer",
+    ty: InputType::Secret,
+    need: Need::Optional,
+    about: "log in with a token, sent as `Authorization: Bearer ...`",
+};
 
 const INPUTS: &[InputSpec] = &[
     InputSpec {
@@ -78,25 +100,9 @@ const INPUTS: &[InputSpec] = &[
         need: Need::Default("true"),
         about: "whether a certificate that does not hold is an outage. With `false` it is only noted",
     },
-    InputSpec {
-        name: "ca",
-        ty: InputType::Path,
-        need: Need::Optional,
-        about: "a PEM file with the authorities to trust instead of the system's, or the server's own self-signed \
-                certificate",
-    },
-    InputSpec {
-        name: "basic",
-        ty: InputType::Group(BASIC),
-        need: Need::Optional,
-        about: "log in with a user name and a password (basic authentication)",
-    },
-    InputSpec {
-        name: "bearer",
-        ty: InputType::Secret,
-        need: Need::Optional,
-        about: "log in with a token, sent as `Authorization: Bearer ...`",
-    },
+    CA,
+    LOGIN,
+    BEARER,
     InputSpec {
         name: "attempts",
         ty: InputType::Integer { least: 1, most: 10 },

@@ -30,6 +30,14 @@ pub static KIND: Kind = Kind {
     build: |inputs| Ok(Box::new(Redis::new(inputs))),
 };
 
+pub(crate) const CA: InputSpec = InputSpec {
+    name: "ca",
+    ty: InputType::Path,
+    need: Need::Optional,
+    about: "for rediss://, a PEM file with the authorities to trust instead of the system's, or the server's own \
+            self-signed certificate",
+};
+
 const INPUTS: &[InputSpec] = &[
     InputSpec {
         name: "database",
@@ -37,13 +45,7 @@ const INPUTS: &[InputSpec] = &[
         need: Need::Required,
         about: "which database of the site file: redis://, rediss:// (TLS) or unix:///SOCKET",
     },
-    InputSpec {
-        name: "ca",
-        ty: InputType::Path,
-        need: Need::Optional,
-        about: "for rediss://, a PEM file with the authorities to trust instead of the system's, or the server's own \
-                self-signed certificate",
-    },
+    CA,
 ];
 
 const FACTS: &[FactSpec] = &[

@@ -28,16 +28,18 @@ pub(crate) mod sqlite;
 pub(crate) mod statement;
 pub(crate) mod trouble;
 
+pub(crate) const DATABASE: InputSpec = InputSpec {
+    name: "database",
+    ty: InputType::Database,
+    need: Need::Required,
+    about: "which database of the site file: mysql://, mariadb://, postgres:// or sqlite://",
+};
+
 pub static KIND: Kind = Kind {
     name: "sql",
     about: "one question to a database, in a read-only session",
     inputs: &[
-        InputSpec {
-            name: "database",
-            ty: InputType::Database,
-            need: Need::Required,
-            about: "which database of the site file: mysql://, mariadb://, postgres:// or sqlite://",
-        },
+        DATABASE,
         InputSpec {
             name: "query",
             ty: InputType::Text,

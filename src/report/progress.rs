@@ -146,25 +146,7 @@ impl Reporter for Progress {
                 }
             }
             EventKind::Interrupted { exit: Exit::Interrupted } => self.wipe_echo()?,
-            EventKind::ProcedureStarted { .. }
-            | EventKind::AttemptFailed { .. }
-            | EventKind::ProcedureFinished(_)
-            | EventKind::Asked(_)
-            | EventKind::Answered(_)
-            | EventKind::ActionStarted(_)
-            | EventKind::ActionFinished(_)
-            | EventKind::RollbackStarted { .. }
-            | EventKind::Marked(_)
-            | EventKind::Noted(_)
-            | EventKind::BudgetUsed(_)
-            | EventKind::Escalated(_)
-            | EventKind::MessageQueued(_)
-            | EventKind::MessageDelivered(_)
-            | EventKind::Acknowledged { .. }
-            | EventKind::Suspended { .. }
-            | EventKind::Resumed(_)
-            | EventKind::Interrupted { .. }
-            | EventKind::RunFinished { .. } => {}
+            _ => {}
         }
         self.draw();
         Ok(())
