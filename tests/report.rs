@@ -1,6 +1,7 @@
 //! Reports of whole runs, compared as they are printed.
 
 mod incident;
+mod night;
 mod runs;
 mod screen;
 mod story;
