@@ -3,14 +3,19 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=procedures");
-    // At a fixed address none of the 57,000 addresses in its tables has to be corrected at each start.
+    let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
     if env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|libc| libc == "gnu") {
+        // At a fixed address none of the 57,000 addresses in its tables has to be corrected at each start.
         println!("cargo::rustc-link-arg-bins=-no-pie");
+        if env::var("HOST") == env::var("TARGET") {
+            unwind_without_library(&out)?;
+        }
     }
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("procedures");
     let mut files = Vec::new();
@@ -23,7 +28,20 @@ fn main() -> io::Result<()> {
         writeln!(table, "    ({name:?}, include_str!({file:?})),").map_err(io::Error::other)?;
     }
     table.push(']');
-    fs::write(Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("procedures.rs"), table)
+    fs::write(out.join("procedures.rs"), table)
+}
+
+/// Puts the compiler's library for unwinding into the binary, where there is an archive of it: finding, mapping and
+/// preparing it takes longer at the start than all that it is used for. The linker takes a text in place of a library as
+/// its instruction.
+fn unwind_without_library(out: &Path) -> io::Result<()> {
+    let found = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
+    let found = found.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    if Path::new(&found).is_absolute() {
+        fs::write(out.join("libgcc_s.so"), format!("INPUT({found})\n"))?;
+        println!("cargo::rustc-link-search=native={}", out.display());
+    }
+    Ok(())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

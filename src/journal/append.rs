@@ -50,21 +50,46 @@ pub struct End {
     head: Head,
     /// The run that it recorded last, and the number of its newest event.
     newest: (String, u64),
-    /// What it has recorded since readings and streaks were drawn. Nobody else has recorded anything since.
-    undrawn: Vec<(String, Event)>,
+}
+
+impl Book {
+    /// Draws readings and streaks of what other programs have recorded, and of own runs that have ended.
+    pub async fn settle(&mut self) -> Result<(), Problem> {
+        if self.is_settled {
+            return Ok(());
+        }
+        let Self { connection, .. } = self;
+        let settled = async {
+            let (head, drawn) = Head::lock(connection).await?;
+            draw::catch_up(connection, drawn, head.row).await?;
+            sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
+            Ok(())
+        };
+        match settled.await {
+            // Whoever may only read sees what was drawn.
+            Ok(()) | Err(Problem::ReadOnly) => self.is_settled = true,
+            Err(problem) => {
+                sqlx::raw_sql("ROLLBACK").execute(connection).await.ok();
+                return Err(problem);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Takes the end of the chain to be where this program left it. If another one has recorded since, that place is taken
 /// and nothing is written; then once more from the end that is found under the write lock.
 async fn record(book: &mut Book, run: &str, events: &[Event]) -> Result<(), Problem> {
-    let Book { connection, end } = book;
-    let known = end.take();
+    let known = book.end.take();
     let is_known = known.is_some();
-    let mut written = write(connection, known, run, events).await;
+    let mut written = write(&mut book.connection, known, run, events).await;
     if is_known && written.as_ref().is_err_and(is_taken) {
-        written = write(connection, None, run, events).await;
+        written = write(&mut book.connection, None, run, events).await;
     }
-    *end = Some(written?);
+    book.end = Some(written?);
+    let ends = events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. }));
+    // What came before was drawn in the first transaction; what this run saw is drawn by the next one, at its start.
+    book.is_settled = !ends && (book.is_settled || !is_known);
     Ok(())
 }
 
@@ -108,7 +133,7 @@ async fn transaction(
         None => {
             let (head, drawn) = Head::lock(connection).await?;
             draw::catch_up(connection, drawn, head.row).await?;
-            End { head, newest: (String::new(), 0), undrawn: Vec::new() }
+            End { head, newest: (String::new(), 0) }
         }
     };
     if end.newest.0 != run {
@@ -118,13 +143,6 @@ async fn transaction(
     chain(&mut script, &mut end.head, run, events)?;
     for event in events {
         draw::list(&mut script, run, event);
-        end.undrawn.push((run.to_owned(), event.clone()));
-    }
-    // Once a run: each step for itself would write three pages more.
-    if events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
-        draw::history(&mut script, end.undrawn.iter().map(|(run, event)| (run.as_str(), event)));
-        draw::set_drawn(&mut script, end.head.row);
-        end.undrawn.clear();
     }
     if !is_one {
         script.statement("COMMIT");

@@ -9,6 +9,9 @@ use super::{Problem, outbox};
 use crate::model::event::{Event, EventKind, RunStart, StepResult};
 use crate::model::outcome::{Exit, Outcome};
 
+/// Events that are held in memory at the same time.
+const AT_ONCE: i64 = 1000;
+
 /// The stored form of a time: one width, so that text sorts by time.
 pub fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
@@ -48,29 +51,31 @@ pub async fn drawn(connection: &mut SqliteConnection) -> Result<i64, Problem> {
     Ok(sqlx::query_scalar("SELECT row FROM drawn").fetch_one(connection).await?)
 }
 
-pub fn set_drawn(script: &mut Script, row: i64) {
+fn set_drawn(script: &mut Script, row: i64) {
     script.statement("UPDATE drawn SET row = ").push_bind(row);
 }
 
-/// Draws readings and streaks of the rows behind `from`, up to `to`: what runs that were killed have left, or that run
-/// beside this one. An event that cannot be read is left to the verification, which names it: it must not keep others
-/// from recording.
+/// Draws readings and streaks of the rows behind `from`, up to `to`. An event that cannot be read is left to the
+/// verification, which names it: it must not keep others from recording.
 pub async fn catch_up(connection: &mut SqliteConnection, from: i64, to: i64) -> Result<(), Problem> {
-    if from >= to {
-        return Ok(());
+    let mut from = from;
+    while from < to {
+        let rows: Vec<(i64, String, String)> =
+            sqlx::query_as("SELECT id, run, event FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?")
+                .bind(from)
+                .bind(to)
+                .bind(AT_ONCE)
+                .fetch_all(&mut *connection)
+                .await?;
+        let events: Vec<(&str, Event)> =
+            rows.iter().filter_map(|(row, run, text)| Some((run.as_str(), parse(*row, text).ok()?))).collect();
+        from = rows.last().map_or(to, |(row, ..)| *row);
+        let mut script = Script::default();
+        history(&mut script, events.iter().map(|(run, event)| (*run, event)));
+        set_drawn(&mut script, from);
+        script.run(connection).await?;
     }
-    let mut row = from;
-    while let Some((next, run, text)) = after(connection, row).await? {
-        if let Ok(event) = parse(next, &text) {
-            let mut script = Script::default();
-            history(&mut script, [(run.as_str(), &event)].into_iter());
-            script.run(connection).await?;
-        }
-        row = next;
-    }
-    let mut script = Script::default();
-    set_drawn(&mut script, to);
-    script.run(connection).await
+    Ok(())
 }
 
 fn started(script: &mut Script, run: &str, at: DateTime<Utc>, start: &RunStart) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection};
+use tokio::sync::{MappedMutexGuard, MutexGuard};
 
 use super::{Journal, JournalError, Problem};
 use crate::model::expectation::Reading;
@@ -15,6 +16,13 @@ use crate::model::unit::{Dimension, Quantity};
 pub type History = HashMap<(String, String), Vec<Reading>>;
 
 impl Journal {
+    /// The connection, when all is drawn that was recorded before.
+    async fn settled(&self) -> Result<MappedMutexGuard<'_, SqliteConnection>, JournalError> {
+        let mut book = self.book.lock().await;
+        book.settle().await.map_err(|problem| self.error(problem))?;
+        Ok(MutexGuard::map(book, |book| &mut book.connection))
+    }
+
     /// The readings of each of `facts` on each subject of the step in its newest `limit` runs.
     pub async fn readings(
         &self,
@@ -23,7 +31,7 @@ impl Journal {
         facts: &[String],
         limit: u32,
     ) -> Result<History, JournalError> {
-        let mut connection = self.connection().await;
+        let mut connection = self.settled().await?;
         let mut history = History::new();
         for fact in facts {
             let found = readings(&mut connection, procedure, step, fact, limit).await;
@@ -42,7 +50,7 @@ impl Journal {
         step: &StepId,
         outcome: Outcome,
     ) -> Result<Option<DateTime<Utc>>, JournalError> {
-        let mut connection = self.connection().await;
+        let mut connection = self.settled().await?;
         sqlx::query_scalar("SELECT began FROM streaks WHERE procedure = ? AND step = ? AND outcome = ?")
             .bind(procedure.as_str())
             .bind(step.as_str())

@@ -49,6 +49,8 @@ struct Book {
     connection: SqliteConnection,
     /// Where this program left the chain, if nothing went wrong.
     end: Option<append::End>,
+    /// Readings and streaks of what came before are drawn.
+    is_settled: bool,
 }
 
 impl Journal {
@@ -56,7 +58,7 @@ impl Journal {
         let error = |problem| JournalError { path: path.to_owned(), problem };
         let absolute = std::path::absolute(path).map_err(|io| error(Problem::io(path, io)))?;
         let connection = open::open(&absolute, access).await.map_err(error)?;
-        Ok(Self { path: absolute, book: Arc::new(Mutex::new(Book { connection, end: None })) })
+        Ok(Self { path: absolute, book: Arc::new(Mutex::new(Book { connection, end: None, is_settled: false })) })
     }
 
     #[must_use]
