@@ -23,6 +23,8 @@ use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 
 pub mod attach;
+#[cfg(debug_assertions)]
+mod failpoint;
 mod listeners;
 mod lock;
 mod prepare;
