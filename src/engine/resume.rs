@@ -84,10 +84,13 @@ impl Run {
     async fn catch_up_with_rollbacks(&mut self, recorder: &mut Recorder) -> Result<(), NoAnswer> {
         for index in 0..self.planned.len() {
             let Some(record) = self.record.procedures.get(&self.planned[index].procedure.id) else { continue };
-            let Some((_, reason)) = record.rollback.clone() else { continue };
+            let Some((at, reason)) = record.rollback.clone() else { continue };
             let steps = &self.planned[index].procedure.steps;
-            let begun = |id| record.steps.get(id).is_some_and(|step| step.started && step.result.is_none());
-            let failed = steps.iter().position(|step| matches!(step.work, Work::Action(_)) && begun(&step.id));
+            // What always runs begins after the rollback.
+            let is_open = |step: &StepRecord| step.result.is_none() && step.began.is_some_and(|began| began <= at);
+            let failed = steps.iter().position(|step| {
+                matches!(step.work, Work::Action(_)) && record.steps.get(&step.id).is_some_and(is_open)
+            });
             self.halted = Some(format!("the run was rolled back: {reason}"));
             self.take_back(recorder).await?;
             if let Some(step) = failed {
