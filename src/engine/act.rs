@@ -337,6 +337,8 @@ impl Run {
             hash: foreseen.hash.clone(),
             agreed_by,
         };
+        let acting = Arc::clone(&self.stop.acting);
+        let _acting = acting.lock().await;
         self.note(EventKind::ActionStarted(Box::new(start)), recorder);
         let begin = Instant::now();
         let done = match self.settings.crew.ledger.written(recorder.seq()).await {
@@ -414,6 +416,13 @@ impl Run {
         tries: u32,
         recorder: &mut Recorder,
     ) -> Result<Reply, NoAnswer> {
+        // Who has asked twice to end is not asked what to do: the run waits.
+        if self.stop.kill.is_cancelled() {
+            if self.interrupted.is_none() {
+                self.interrupt(recorder);
+            }
+            return Err(NoAnswer);
+        }
         if !self.settings.crew.people.present() {
             return Ok(match act.on_failure {
                 OnFailure::Retry if tries < 2 && act.effect != Effect::Destructive => Reply::Retry,

@@ -244,6 +244,8 @@ pub struct Stop {
     token: CancellationToken,
     kill: CancellationToken,
     exit: Arc<std::sync::OnceLock<Exit>>,
+    /// Held while an action is under way.
+    acting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Stop {
@@ -256,6 +258,11 @@ impl Stop {
     /// An action that runs is given up as well, with what it started.
     pub fn kill(&self) {
         self.kill.cancel();
+    }
+
+    /// Waits until no action is under way, and its end is on record.
+    pub async fn idle(&self) {
+        drop(self.acting.lock().await);
     }
 }
 

@@ -303,7 +303,8 @@ impl Run {
     /// and ends.
     pub async fn after_interrupt(&mut self, recorder: &mut Recorder) -> bool {
         let people = Arc::clone(&self.settings.crew.people);
-        let Some((place, _)) = self.to_undo().into_iter().next().filter(|_| people.present()) else { return true };
+        let asks = people.present() && !self.stop.kill.is_cancelled();
+        let Some((place, _)) = self.to_undo().into_iter().next().filter(|_| asks) else { return true };
         let text = "interrupted after something was changed: go on later, take back what was done, or leave it?";
         let mut question = self.question(place, None, Ask::Interrupted, text);
         let done = self.to_undo().into_iter().map(|(place, _)| self.step(place).title.clone());
