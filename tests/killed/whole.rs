@@ -20,7 +20,7 @@ steps:
   - { id: there, probe: { file: { path: opsctl.yaml } }, expect: { exists: true } }
   - { id: how, decision: { bad: it burns, good: it does not }, marks: identified }
   - { id: tell, notify: { to: it-team, message: It burns } }
-  - { id: agree, approval: { of: [one] } }
+  - { id: agree, approval: { of: [one, old] } }
   - id: one
     action: { command: { shell: "echo one >> done" } }
     verify: [one-there]
