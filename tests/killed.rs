@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use opsctl::journal::{Access, Filter, Journal};
-use opsctl::model::event::Event;
 use opsctl::model::event::doing::{Ended, Phase};
+use opsctl::model::event::{Event, EventKind};
 use opsctl::model::outcome::{Exit, Outcome};
 use opsctl::model::record::Record;
 use regex::Regex;
@@ -206,10 +206,9 @@ fn for_each<T: Sync>(all: &[T], at_once: usize, check: impl Fn(&T) + Sync) {
     });
 }
 
-/// Before and after each of the `count` events of a run, but not after its end.
-fn everywhere(count: usize) -> Vec<Cut> {
-    let points = 1..=u64::try_from(count).expect("a number");
-    let mut cuts: Vec<Cut> = points.flat_map(|point| [("before", point), ("after", point)]).collect();
-    cuts.pop();
-    cuts
+/// Before each event of a run; and after those that are followed by an effect, with the effect left out.
+fn everywhere(run: &Lived) -> Vec<Cut> {
+    let acts = |event: &&Event| matches!(event.kind, EventKind::ActionStarted(_) | EventKind::MessageQueued(_));
+    let before = run.events.iter().map(|event| ("before", event.seq));
+    before.chain(run.events.iter().filter(acts).map(|event| ("after", event.seq))).collect()
 }

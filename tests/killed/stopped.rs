@@ -67,7 +67,7 @@ fn a_rollback_that_is_killed_anywhere_goes_on_to_its_end() {
     let begins =
         |event: &&Event| matches!(&event.kind, EventKind::ActionStarted(start) if start.step.as_str() == "two");
     let begin = whole.events.iter().find(begins).expect("a beginning of `two`").seq;
-    let once = everywhere(whole.events.len()).into_iter().filter(|(_, point)| *point >= begin).map(|cut| vec![cut]);
+    let once = everywhere(&whole).into_iter().filter(|(_, point)| *point >= begin).map(|cut| vec![cut]);
     // Within the rollback, and soon again.
     let rollback = |event: &&Event| matches!(event.kind, EventKind::RollbackStarted { .. });
     let rollback = whole.events.iter().find(rollback).expect("a rollback").seq;
@@ -84,7 +84,7 @@ fn a_stop_that_is_killed_anywhere_stays_a_stop() {
     has_failed(&whole, &[], &["one", "two", "clean"]);
     let ends = |event: &&Event| matches!(&event.kind, EventKind::ActionFinished(end) if end.step.as_str() == "two");
     let end = whole.events.iter().find(ends).expect("an end of `two`").seq;
-    for_each(&everywhere(whole.events.len()), 6, |cut| {
+    for_each(&everywhere(&whole), 6, |cut| {
         let lived = script.live(&[*cut]);
         // The failure is not on record: who is asked looks, and says that `two` had been done.
         if *cut == ("before", end) {

@@ -105,7 +105,7 @@ fn a_run_that_is_killed_anywhere_goes_on_and_does_nothing_twice() {
     is_done_once(&whole, &[]);
     assert_eq!(lines(&whole.case, "messages.jsonl").len(), 1);
     assert_eq!(whole.resumed, 0);
-    for_each(&everywhere(whole.events.len()), 6, |cut| {
+    for_each(&everywhere(&whole), 6, |cut| {
         let lived = FIRE_SCRIPT.live(&[*cut]);
         assert!(lived.resumed > 0 || cut.1 == 1, "{cut:?} was never reached: {}", lived.last);
         is_done_once(&lived, &[*cut]);

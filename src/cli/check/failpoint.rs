@@ -13,7 +13,7 @@ use crate::model::id::RunId;
 
 /// Writes no more than what comes before the failpoint, and ends the process, if the failpoint is among `events`.
 pub async fn reach(journal: &Journal, run: RunId, events: &[Event]) {
-    let Some(last) = *last_written() else { return };
+    let Some(last) = last_written() else { return };
     if events.last().is_none_or(|event| event.seq < last.point) {
         return;
     }
@@ -30,9 +30,9 @@ struct Last {
     seq: u64,
 }
 
-fn last_written() -> &'static Option<Last> {
+fn last_written() -> Option<Last> {
     static LAST: OnceLock<Option<Last>> = OnceLock::new();
-    LAST.get_or_init(|| {
+    *LAST.get_or_init(|| {
         let given = std::env::var("OPSCTL_FAILPOINT").ok()?;
         let (moment, point) = given.split_once(':')?;
         let point: u64 = point.parse().ok()?;
