@@ -8,6 +8,7 @@ mod interrupts;
 mod journal;
 mod output;
 mod secrets;
+mod statements;
 
 use crate::support::case::{Case, Ran};
 

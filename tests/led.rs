@@ -162,3 +162,41 @@ steps:
     assert_eq!(done(&case), "x\n");
     case.run(["show", "last"]).says("anna agreed");
 }
+
+#[test]
+fn what_became_of_an_action_can_be_answered_as_a_task() {
+    let yaml = "title: T\nsteps:\n  - { id: act, action: { command: { shell: \"echo x >> done\" } }, irreversible: it stays }\n";
+    let case = Case::new("settled").site("").procedure("daily/act.yaml", yaml);
+    // The action is done, and its end is not on record.
+    let case = case.env("OPSCTL_FAILPOINT", "before:5");
+    case.run(["daily", "act", "--yes"]).exits(-9);
+    let case = case.env("OPSCTL_FAILPOINT", "");
+    case.run(["show", "last"]).exits(0).says("outcome unknown");
+    case.run(["daily", "act", "--yes", "--resume"]).exits(1);
+    case.run(["tasks"]).exits(0).says("its outcome is unknown");
+    case.run(["tasks", "done", "act"]).exits(0);
+    case.run(["daily", "act", "--yes", "--resume"]).exits(0);
+    assert_eq!(done(&case), "x\n");
+}
+
+#[test]
+fn a_run_at_work_is_neither_gone_on_with_nor_given_up() {
+    let yaml = "title: T\nsteps:\n  - { id: act, action: { command: { shell: \"touch begun; sleep 60\" } }, irreversible: it stays }\n";
+    let case = Case::new("at-work").site("").procedure("daily/one.yaml", yaml);
+    let one = case.start(["daily", "one", "--yes"]);
+    wait_until("the action", || case.path("begun").exists());
+    for option in ["--new", "--resume", "--yes"] {
+        case.run(["daily", "one", option]).exits(3).says_on_stderr("daily/one is being worked on: by");
+    }
+    case.run(["show", "last"]).exits(0).never_says("given up");
+    one.signal(Signal::KILL).ends();
+}
+
+#[test]
+fn items_of_the_same_name_are_different_items() {
+    let yaml = "title: T\nsteps:\n  - { id: act, for_each: \"['x', 'x', 'y']\", action: { command: { shell: \"echo {{ item }} >> done\" } }, irreversible: it stays }\n";
+    let case = Case::new("items").site("").procedure("daily/act.yaml", yaml);
+    case.run(["daily", "act", "--yes"]).exits(0);
+    assert_eq!(done(&case), "x\nx\ny\n");
+    case.run(["show", "last"]).says("act for x (2)");
+}

@@ -23,6 +23,7 @@ mod examples;
 mod init;
 mod inventory;
 mod journal;
+mod killed;
 mod lab;
 mod layers;
 mod led;

@@ -250,7 +250,7 @@ impl Cleanup {
                 _ => true,
             });
         }
-        let does: Vec<String> = all.iter().flat_map(|listed| listed.lines(now)).collect();
+        let does: Vec<String> = all.iter().flat_map(Listed::lines).collect();
         if does.is_empty() {
             let mut plan = Plan::settled(format!("there is nothing to delete in {}", self.target()));
             plan.notes.extend(notes);
@@ -337,18 +337,21 @@ impl Cleanup {
 }
 
 impl Listed {
-    /// Each with what tells whether it is still the same.
-    fn lines(&self, now: SystemTime) -> impl Iterator<Item = String> {
+    /// Each with what tells whether it is still the same, and nothing that changes while it is thought about: what was
+    /// agreed to has to be what is deleted.
+    fn lines(&self) -> impl Iterator<Item = String> {
         self.found.iter().map(move |found| {
             let path = path_of(&self.folder, found);
             let (device, inode) = (found.device, found.inode);
             let modified = DateTime::from_timestamp(found.modified.0, u32::try_from(found.modified.1).unwrap_or(0));
             let modified = modified.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true);
-            let (size, age) = (Value::bytes(found.size), Value::duration(found.age(now)));
+            let size = Value::bytes(found.size);
             if found.folder {
-                return format!("remove the empty folder {path}: {age} old, inode {inode} on device {device}");
+                return format!(
+                    "remove the empty folder {path}: modified {modified}, inode {inode} on device {device}"
+                );
             }
-            format!("delete {path}: {size}, {age} old, modified {modified}, inode {inode} on device {device}")
+            format!("delete {path}: {size}, modified {modified}, inode {inode} on device {device}")
         })
     }
 

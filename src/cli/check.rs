@@ -23,6 +23,8 @@ use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 
 pub mod attach;
+#[cfg(debug_assertions)]
+mod failpoint;
 mod listeners;
 mod lock;
 mod prepare;
@@ -208,14 +210,21 @@ async fn relay(
     }
 }
 
-/// The first signal ends the run in order; the second one ends the program.
+/// How long an action that is killed may take to end what it has started.
+const MOST_TIDYING: Duration = Duration::from_secs(6);
+
+/// The first signal ends the run in order; the second one ends the program, the third one at once.
 async fn listen_for_signals(stop: Stop) {
     let Ok(mut signals) = Signals::listen() else { return };
     stop.now(exit_of(signals.next().await));
     let second = exit_of(signals.next().await);
-    // What an action has started ends with it.
+    // What an action has started ends with it, also in a server.
     stop.kill();
     tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::select! {
+        _ = tokio::time::timeout(MOST_TIDYING, stop.idle()) => {}
+        _ = signals.next() => {}
+    }
     #[expect(
         clippy::disallowed_methods,
         clippy::exit,

@@ -7,6 +7,7 @@ use super::Place;
 use super::ask::NoAnswer;
 use super::perform::Item;
 use super::recorder::Recorder;
+use super::resume::Before;
 use super::run::Run;
 use crate::action::{Action, ActionError, Changed, Context};
 use crate::model::action::{Effect, Plan};
@@ -28,18 +29,18 @@ pub struct Foreseen {
 }
 
 /// How an action of a step ended for the step.
-struct Acted {
+pub struct Acted {
     outcome: Outcome,
     skip: Option<Skip>,
     reason: Option<String>,
     help: Option<String>,
-    facts: Facts,
+    pub facts: Facts,
     evidence: Vec<Evidence>,
-    does: Vec<String>,
+    pub does: Vec<String>,
 }
 
 impl Acted {
-    fn ended(outcome: Outcome, reason: impl Into<String>) -> Self {
+    pub fn ended(outcome: Outcome, reason: impl Into<String>) -> Self {
         Self {
             outcome,
             skip: None,
@@ -53,13 +54,13 @@ impl Acted {
 }
 
 /// An attempt that did not succeed.
-struct Failure {
-    reason: String,
-    help: Option<String>,
+pub struct Failure {
+    pub reason: String,
+    pub help: Option<String>,
 }
 
 /// How long the effects of an action may take to show in the looks that verify it.
-const SETTLE: Duration = Duration::from_secs(15);
+pub const SETTLE: Duration = Duration::from_secs(15);
 
 impl Run {
     pub fn cx(&self, limit: Duration) -> Context {
@@ -159,107 +160,46 @@ impl Run {
 
     /// One action, until it is done and verified, or left.
     async fn act(&mut self, place: Place, act: &Act, item: &Item, recorder: &mut Recorder) -> Result<Acted, NoAnswer> {
-        if let Some(acted) = self.already(place, act, item, recorder).await? {
-            return Ok(acted);
-        }
-        let mut tries = 0;
+        let (mut failed, mut tries) = match self.before(place, act, item, recorder).await? {
+            Before::Done(acted) => return Ok(acted),
+            Before::Failed(failure, tries) => (Some(failure), tries),
+            Before::Nothing => (None, 0),
+        };
         loop {
-            tries += 1;
-            let failure = match self.attempt(place, act, item, recorder).await? {
-                Ok(acted) => return Ok(acted),
-                Err(failure) => failure,
+            let failure = match failed.take() {
+                Some(failure) => failure,
+                None => {
+                    tries += 1;
+                    match self.attempt(place, act, item, recorder).await? {
+                        Ok(acted) => return Ok(acted),
+                        Err(failure) => failure,
+                    }
+                }
             };
             match self.after_failure(place, act, item, &failure, tries, recorder).await? {
                 Reply::Retry => {}
-                reply => return Ok(self.give_up(place, reply, failure, recorder).await),
+                reply => return self.give_up(place, reply, failure, recorder).await,
             }
         }
     }
 
-    async fn give_up(&mut self, place: Place, reply: Reply, failure: Failure, recorder: &mut Recorder) -> Acted {
+    async fn give_up(
+        &mut self,
+        place: Place,
+        reply: Reply,
+        failure: Failure,
+        recorder: &mut Recorder,
+    ) -> Result<Acted, NoAnswer> {
         let step = self.step(place).id.clone();
         match reply {
             Reply::RollBack => {
-                self.roll_back(place.0, &format!("{step} failed"), recorder).await;
+                self.roll_back(place.0, &format!("{step} failed"), recorder).await?;
                 self.halted = Some(format!("the run was rolled back after {step} had failed"));
             }
             Reply::Skip => {}
             _ => self.halted = Some(format!("the run was stopped after {step} had failed")),
         }
-        Acted { help: failure.help, ..Acted::ended(Outcome::Failed, failure.reason) }
-    }
-
-    /// What a run that goes on finds: done before, or begun and not known how it ended.
-    async fn already(
-        &mut self,
-        place: Place,
-        act: &Act,
-        item: &Item,
-        recorder: &mut Recorder,
-    ) -> Result<Option<Acted>, NoAnswer> {
-        let procedure = self.record.procedures.get(&self.planned[place.0].procedure.id);
-        let actions =
-            procedure.and_then(|procedure| procedure.steps.get(&self.step(place).id)).map(|step| &step.actions);
-        let last = actions
-            .into_iter()
-            .flatten()
-            .rev()
-            .find(|action| action.start.phase == Phase::Do && action.start.item == item.name);
-        let Some(last) = last.cloned() else { return Ok(None) };
-        let done = |end: Option<&ActionEnd>, reason: &str| Acted {
-            facts: end.map(|end| end.facts.clone()).unwrap_or_default(),
-            does: last.start.plan.does.clone(),
-            ..Acted::ended(Outcome::Passed, reason)
-        };
-        match &last.end {
-            Some(end) if end.ended.is_done() => {
-                let acted = done(Some(end), "done before the program ended");
-                match self.verify(place, act, Duration::ZERO, recorder).await {
-                    Ok(()) => Ok(Some(acted)),
-                    Err(failure) => Ok(Some(Acted { outcome: Outcome::Failed, reason: Some(failure.reason), ..acted })),
-                }
-            }
-            Some(_) => Ok(None),
-            None => {
-                let found = self.settle(place, act, item, &last.start, recorder).await?;
-                let end = ActionEnd {
-                    procedure: last.start.procedure.clone(),
-                    step: last.start.step.clone(),
-                    item: item.name.clone(),
-                    phase: Phase::Do,
-                    ended: found,
-                    took: Duration::ZERO,
-                    reason: Some(
-                        "the program ended while this ran; what came of it was found out afterwards".to_owned(),
-                    ),
-                    help: None,
-                    facts: Facts::new(),
-                    evidence: Vec::new(),
-                };
-                self.note(EventKind::ActionFinished(Box::new(end)), recorder);
-                Ok(found.is_done().then(|| done(None, "it had been done when the program ended")))
-            }
-        }
-    }
-
-    /// Finds out whether an action that was cut off had been done: by the looks that verify it, or else by asking.
-    async fn settle(
-        &mut self,
-        place: Place,
-        act: &Act,
-        item: &Item,
-        start: &ActionStart,
-        recorder: &mut Recorder,
-    ) -> Result<Ended, NoAnswer> {
-        if !act.verify.is_empty() && self.verify(place, act, Duration::ZERO, recorder).await.is_ok() {
-            return Ok(Ended::FoundDone);
-        }
-        let text =
-            format!("opsctl ended while this ran, so its outcome is unknown: had {} been changed?", start.target);
-        let mut question = self.question(place, item.name.as_deref(), Ask::Settle, &text);
-        question.does.clone_from(&start.plan.does);
-        let answer = self.ask(place, question, &start.plan.notes, recorder).await?;
-        Ok(if answer.reply == Reply::Yes { Ended::FoundDone } else { Ended::FoundUndone })
+        Ok(Acted { help: failure.help, ..Acted::ended(Outcome::Failed, failure.reason) })
     }
 
     /// Once: prechecks, plan, consent, and then the doing.
@@ -397,6 +337,8 @@ impl Run {
             hash: foreseen.hash.clone(),
             agreed_by,
         };
+        let acting = Arc::clone(&self.stop.acting);
+        let _acting = acting.lock().await;
         self.note(EventKind::ActionStarted(Box::new(start)), recorder);
         let begin = Instant::now();
         let done = match self.settings.crew.ledger.written(recorder.seq()).await {
@@ -439,7 +381,7 @@ impl Run {
     }
 
     /// Looks whether it helped; what was done just now may take a moment to show.
-    async fn verify(
+    pub async fn verify(
         &mut self,
         place: Place,
         act: &Act,
@@ -474,6 +416,13 @@ impl Run {
         tries: u32,
         recorder: &mut Recorder,
     ) -> Result<Reply, NoAnswer> {
+        // Who has asked twice to end is not asked what to do: the run waits.
+        if self.stop.kill.is_cancelled() {
+            if self.interrupted.is_none() {
+                self.interrupt(recorder);
+            }
+            return Err(NoAnswer);
+        }
         if !self.settings.crew.people.present() {
             return Ok(match act.on_failure {
                 OnFailure::Retry if tries < 2 && act.effect != Effect::Destructive => Reply::Retry,
@@ -489,6 +438,6 @@ impl Run {
     }
 }
 
-fn holds(outcome: Outcome) -> bool {
+pub fn holds(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Passed | Outcome::Warned | Outcome::Waived)
 }

@@ -127,8 +127,8 @@ impl Run {
 
     /// An answer that was given before the program ended, if it is about the same.
     fn answered(&self, place: Place, question: &Question) -> Option<Answer> {
-        // Whether to try again, or what had happened, is asked anew each time.
-        if matches!(question.ask, Ask::Failure | Ask::Settle | Ask::Interrupted) {
+        // Whether to try again is asked anew each time.
+        if matches!(question.ask, Ask::Failure | Ask::Interrupted) {
             return None;
         }
         let procedure = self.record.procedures.get(&self.planned[place.0].procedure.id)?;

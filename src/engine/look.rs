@@ -1,6 +1,7 @@
 //! One step: its looks, within the time limit, as often as `retry` allows, and the verdict on what was seen.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,9 @@ pub struct Looker {
 
 /// A look that ends by itself at its limit may need this long to say how far it came.
 const GRACE: Duration = Duration::from_millis(1500);
+
+/// A look that is given up may need this long to end what it began elsewhere: a statement in a server, a child.
+const TIDYING: Duration = Duration::from_secs(2);
 
 impl Looker {
     pub fn new(settings: &Settings, stop: CancellationToken) -> Self {
@@ -170,11 +174,15 @@ impl Task {
         let cancel = self.looker.stop.child_token();
         let mut cx = self.looker.context(&self.settings, limit, cancel.clone());
         cx.asked = self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect();
-        let all = join_all(looks.iter().map(|made| one_look(made, &cx)));
+        let mut all = pin!(join_all(looks.iter().map(|made| one_look(made, &cx))));
         let ended = tokio::select! {
             biased;
-            () = self.looker.stop.cancelled() => Attempt::Stopped,
-            seen = tokio::time::timeout(limit + GRACE, all) => match seen {
+            () = self.looker.stop.cancelled() => {
+                // They have heard of it as well.
+                tokio::time::timeout(TIDYING, &mut all).await.ok();
+                Attempt::Stopped
+            }
+            seen = tokio::time::timeout(limit + GRACE, &mut all) => match seen {
                 Ok(seen) if looks.len() == 1 => seen.into_iter().next().map_or(Attempt::Seen(Observation::default()), from_result),
                 Ok(seen) => Attempt::Seen(together(looks, seen)),
                 Err(_) => out_of_time(looks, limit),

@@ -39,10 +39,11 @@ impl Run {
             }
         }
         if let Some(when) = &step.when {
-            match when.holds(&self.context(place.0)) {
+            let context = self.context(place.0);
+            match when.holds(&context) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let reason = format!("does not apply: {}", when.text);
+                    let reason = format!("does not apply: {}", when.why_not(&context));
                     return Err(Box::new(skipped(self, place, Skip::Condition, &reason)));
                 }
                 Err(reason) => {

@@ -11,6 +11,7 @@ mod look;
 mod may_start;
 mod perform;
 mod recorder;
+mod resume;
 mod rollback;
 mod run;
 mod tell;
@@ -39,6 +40,7 @@ use crate::procedure::document::{Procedure, Work};
 use crate::procedure::site::Waiver;
 use crate::procedure::template::Vars;
 
+use ask::NoAnswer;
 pub use recorder::ON_RECORD;
 use recorder::Recorder;
 use run::Run;
@@ -242,6 +244,8 @@ pub struct Stop {
     token: CancellationToken,
     kill: CancellationToken,
     exit: Arc<std::sync::OnceLock<Exit>>,
+    /// Held while an action is under way.
+    acting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Stop {
@@ -254,6 +258,11 @@ impl Stop {
     /// An action that runs is given up as well, with what it started.
     pub fn kill(&self) {
         self.kill.cancel();
+    }
+
+    /// Waits until no action is under way, and its end is on record.
+    pub async fn idle(&self) {
+        drop(self.acting.lock().await);
     }
 }
 
@@ -295,8 +304,12 @@ pub async fn run(planned: Vec<Planned>, settings: Settings, events: UnboundedSen
     record.apply(&begun);
     let mut run = Run::new(planned, settings, stop, record);
     run.open_incident(&mut recorder);
+    let caught_up = if run.settings.past.is_empty() { Ok(()) } else { run.catch_up(&mut recorder).await };
     run.skip_filtered(&mut recorder);
-    let mut suspended = run.execute(&mut recorder).await;
+    let mut suspended = match caught_up {
+        Ok(()) => run.execute(&mut recorder).await,
+        Err(NoAnswer) => Some(run.why_suspended()),
+    };
     if suspended.is_some() && run.interrupted.is_some() && !run.after_interrupt(&mut recorder).await {
         suspended = run.execute(&mut recorder).await;
     }

@@ -107,12 +107,22 @@ impl Run {
     fn items(&self, place: Place, step: &Step) -> Result<Vec<Item>, String> {
         let Some(each) = &step.for_each else { return Ok(vec![Item { name: None, value: None }]) };
         let values = each.items(&self.context(place.0)).map_err(|reason| format!("its `for_each` fails: {reason}"))?;
-        let named = values.into_iter().enumerate().map(|(index, value)| {
-            let name = name_of(&value).unwrap_or_else(|| (index + 1).to_string());
-            Item { name: Some(name), value: Some(value) }
-        });
-        let items: Vec<Item> = named.collect();
+        let mut items: Vec<Item> = Vec::new();
+        for value in values {
+            let name = name_of(&value).unwrap_or_else(|| (items.len() + 1).to_string());
+            // What was said of one, or done for it, must not count for another.
+            let is_taken = |name: &str| items.iter().any(|item| item.name.as_deref() == Some(name));
+            let numbered = (2..).map(|number| format!("{name} ({number})"));
+            let name = std::iter::once(name.clone()).chain(numbered).find(|name| !is_taken(name));
+            items.push(Item { name, value: Some(value) });
+        }
         Ok(items)
+    }
+
+    /// The item of this name, as it is now.
+    pub fn item(&self, place: Place, step: &Step, name: Option<&str>) -> Result<Item, String> {
+        let found = self.items(place, step)?.into_iter().find(|item| item.name.as_deref() == name);
+        found.ok_or_else(|| format!("{} is not among the items any more", name.unwrap_or("it")))
     }
 
     /// What expressions see, with the item of a step that is repeated.
@@ -293,7 +303,8 @@ impl Run {
     /// and ends.
     pub async fn after_interrupt(&mut self, recorder: &mut Recorder) -> bool {
         let people = Arc::clone(&self.settings.crew.people);
-        let Some((place, _)) = self.to_undo().into_iter().next().filter(|_| people.present()) else { return true };
+        let asks = people.present() && !self.stop.kill.is_cancelled();
+        let Some((place, _)) = self.to_undo().into_iter().next().filter(|_| asks) else { return true };
         let text = "interrupted after something was changed: go on later, take back what was done, or leave it?";
         let mut question = self.question(place, None, Ask::Interrupted, text);
         let done = self.to_undo().into_iter().map(|(place, _)| self.step(place).title.clone());
@@ -305,7 +316,9 @@ impl Run {
         };
         match reply {
             Reply::RollBack => {
-                self.roll_back(place.0, "interrupted by the operator", recorder).await;
+                if self.roll_back(place.0, "interrupted by the operator", recorder).await.is_err() {
+                    return true;
+                }
                 self.halted = Some("the run was interrupted and rolled back".to_owned());
             }
             _ => self.halted = Some("the run was interrupted and left as it was".to_owned()),

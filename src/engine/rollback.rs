@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
+use super::ask::NoAnswer;
 use super::recorder::Recorder;
 use super::run::Run;
 use crate::model::event::EventKind;
-use crate::model::event::doing::Phase;
+use crate::model::event::doing::{Ended, Phase};
 use crate::procedure::document::Work;
 
 impl Run {
     /// Takes back what this run has completed and knows how to take back. What fails is said and recorded; the rest is
     /// still taken back.
-    pub async fn roll_back(&mut self, procedure: usize, reason: &str, recorder: &mut Recorder) {
+    pub async fn roll_back(&mut self, procedure: usize, reason: &str, recorder: &mut Recorder) -> Result<(), NoAnswer> {
         let id = self.planned[procedure].procedure.id.clone();
         self.note(EventKind::RollbackStarted { procedure: id, reason: reason.to_owned() }, recorder);
+        self.take_back(recorder).await
+    }
+
+    /// A rollback from where it is on record to its end; nothing is taken back twice.
+    pub async fn take_back(&mut self, recorder: &mut Recorder) -> Result<(), NoAnswer> {
         let crew = self.settings.crew.clone();
-        for (place, item) in self.to_undo() {
+        for (place, name) in self.to_undo() {
             let planned = Arc::clone(&self.planned);
             let step = &planned[place.0].procedure.steps[place.1];
             let Work::Action(act) = &step.work else { continue };
@@ -23,24 +29,41 @@ impl Run {
                 crew.people.tell(&format!("{} is not taken back: nothing can", step.id));
                 continue;
             };
-            let foreseen = match self.plan(undo, &self.context(place.0), step.timeout).await {
+            if let Some(last) = self.actions_of(place, Phase::Undo, name.as_deref()).pop() {
+                let is_open = match &last.end {
+                    None => !self.settle(place, &[], &last.start, recorder).await?,
+                    Some(end) => end.ended == Ended::FoundUndone,
+                };
+                if !is_open {
+                    continue;
+                }
+            }
+            let could_not = |reason: &str| crew.people.tell(&format!("{} could not be taken back: {reason}", step.id));
+            let context = self.item(place, step, name.as_deref()).map(|item| self.context_for(place, &item));
+            let foreseen = match context {
+                Ok(context) => self.plan(undo, &context, step.timeout).await.map_err(|error| error.message),
+                Err(reason) => Err(reason),
+            };
+            let foreseen = match foreseen {
                 Ok(foreseen) if foreseen.plan.settled => {
                     crew.people.tell(&format!("{}: nothing to take back: {}", step.id, foreseen.plan.notes.join("; ")));
                     continue;
                 }
                 Ok(foreseen) => foreseen,
-                Err(error) => {
-                    crew.people.tell(&format!("{} could not be taken back: {}", step.id, error.message));
+                Err(reason) => {
+                    could_not(&reason);
                     continue;
                 }
             };
             crew.people.tell(&format!("{}: taking back: {}", step.id, foreseen.plan.does.join("; ")));
             let by = self.settings.operator.clone();
-            let done = self.perform_written(place, Phase::Undo, item, &foreseen, act.effect, by, recorder).await;
-            if let Err(error) = done {
-                crew.people.tell(&format!("{} could not be taken back: {}", step.id, error.message));
+            if let Err(error) =
+                self.perform_written(place, Phase::Undo, name, &foreseen, act.effect, by, recorder).await
+            {
+                could_not(&error.message);
             }
         }
+        Ok(())
     }
 
     /// What was completed and not taken back yet, the newest first.

@@ -176,7 +176,7 @@ impl Run {
         None
     }
 
-    fn why_suspended(&self) -> String {
+    pub fn why_suspended(&self) -> String {
         let open = self.record.procedures.values().flat_map(|procedure| procedure.steps.values());
         let waiting = open.filter(|step| !step.open.is_empty()).map(|step| step.plan.id.to_string()).next();
         match (self.interrupted, waiting) {
@@ -267,6 +267,10 @@ impl Run {
         let context = self.context(place.0);
         let result = Arc::new(self.look_once(place, &context, recorder).await);
         self.note(EventKind::StepFinished(Box::new((*result).clone())), recorder);
+        // What an action is verified by may be looked at before its turn, or hold only now.
+        if self.step(place).marks.as_ref().is_some_and(|name| self.record.mark(name).is_none()) {
+            self.mark(place, &result, recorder);
+        }
         self.results[place.0][place.1] = Some(Arc::clone(&result));
         self.waiting.retain(|&waiting| waiting != place);
         result
@@ -348,7 +352,7 @@ impl Run {
         }
     }
 
-    fn finish_procedure(&mut self, index: usize, recorder: &mut Recorder) {
+    pub fn finish_procedure(&mut self, index: usize, recorder: &mut Recorder) {
         let planned = Arc::clone(&self.planned);
         let procedure = &planned[index].procedure;
         let results: Vec<&StepResult> = self.results[index].iter().flatten().map(AsRef::as_ref).collect();

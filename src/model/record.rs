@@ -137,6 +137,10 @@ impl Record {
             EventKind::AttemptFailed { .. } => {}
             EventKind::StepFinished(result) => {
                 if let Some(step) = self.step_mut(&result.procedure, &result.step) {
+                    // A question may have become needless: looking has told.
+                    if result.outcome != Outcome::Pending {
+                        step.open.clear();
+                    }
                     step.result = Some((**result).clone());
                 }
             }

@@ -237,8 +237,14 @@ impl Probe for Http {
             let deadline = Instant::now() + cx.limit;
             let request = self.draft.resolve(cx).await?;
             let looks = self.families.iter().map(|&family| Look::new(self, cx, family, deadline).take(request.clone()));
+            let taken = tokio::select! {
+                taken = try_join_all(looks) => taken?,
+                () = cx.cancel.cancelled() => {
+                    return Err(ProbeError::new("cancelled", "nobody waits for the answer any more"));
+                }
+            };
             let mut all = Observation::default();
-            for one in try_join_all(looks).await? {
+            for one in taken {
                 all.subjects.extend(one.subjects);
                 all.evidence.extend(one.evidence);
             }

@@ -119,6 +119,26 @@ impl Expression {
         let value = compiled.eval(context).map_err(|error| describe(&error))?;
         Ok(value.is_true())
     }
+
+    /// Why it does not hold, for people: what a lone name stands for, or else that it is false.
+    #[must_use]
+    pub fn why_not(&self, context: &Value) -> String {
+        let path = self.text.trim();
+        let is_lone = path.split('.').all(|part| {
+            !part.starts_with(|c: char| c.is_ascii_digit())
+                && !part.is_empty()
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        });
+        let value = environment().compile_expression(path).and_then(|compiled| compiled.eval(context));
+        let state = match value.as_ref().ok().filter(|_| is_lone) {
+            Some(value) if value.is_undefined() || value.is_none() => "is not set",
+            Some(value) if value.len() == Some(0) => "is empty",
+            Some(_) => "is false",
+            None => return format!("`when: {path}` is false"),
+        };
+        // As it is written in the site file.
+        format!("`{}` {state}", path.strip_prefix("vars.").unwrap_or(path))
+    }
 }
 
 fn describe(error: &minijinja::Error) -> String {

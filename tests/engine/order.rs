@@ -81,12 +81,26 @@ fn when_reads_variables_outcomes_and_facts() {
         ("true-3", &when("vars.site_url and 'beta' in vars.names and run.site == 'test'")),
         ("false-1", &when("steps.home_page is passed")),
         ("false-2", &when("vars.empty or vars.none")),
+        ("false-3", &when("vars.empty")),
+        ("false-4", &when("vars.none")),
+        ("false-5", &when("steps.none.rows")),
+        ("none", "gather: { command: { shell: 'true' } }"),
         ("broken", &when("steps.names.facts.stdowt == 'alpha'")),
     ]))
     .run();
     let outcomes = ["true-1", "true-2", "true-3", "false-1", "false-2", "broken"].map(|id| ran.outcome_of(id));
     assert_eq!(outcomes.map(Outcome::tag), ["PASS", "PASS", "PASS", "SKIP", "SKIP", "ERR "]);
-    assert_eq!(ran.reason_of("false-1"), "does not apply: steps.home_page is passed");
+    let reasons = ["false-1", "false-2", "false-3", "false-4", "false-5"].map(|id| ran.reason_of(id));
+    assert_eq!(
+        reasons,
+        [
+            "does not apply: `when: steps.home_page is passed` is false",
+            "does not apply: `when: vars.empty or vars.none` is false",
+            "does not apply: `empty` is empty",
+            "does not apply: `none` is empty",
+            "does not apply: `steps.none.rows` is empty",
+        ]
+    );
     assert!(ran.reason_of("broken").starts_with("its `when` fails: undefined value"), "{}", ran.reason_of("broken"));
 }
 

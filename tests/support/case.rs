@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use regex::Regex;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -145,13 +148,7 @@ impl Case {
         let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script is there");
         let (mut keyboard, mut screen) = (script.stdin.take().expect("a pipe"), script.stdout.take().expect("a pipe"));
         let (mut written, mut piece, mut seen) = (Vec::new(), [0; 4096], 0);
-        // What never comes is waited for no longer than this.
-        let (id, (over, ends)) = (Pid::from_child(&script), std::sync::mpsc::channel::<()>());
-        let watch = std::thread::spawn(move || {
-            if ends.recv_timeout(std::time::Duration::from_mins(2)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                kill_process(id, Signal::KILL).ok();
-            }
-        });
+        let watch = Watch::over(&script);
         let mut turns = turns.iter().peekable();
         while let Ok(length @ 1..) = screen.read(&mut piece) {
             written.extend_from_slice(&piece[..length]);
@@ -165,8 +162,7 @@ impl Case {
                 turns.next();
             }
         }
-        drop(over);
-        watch.join().expect("a watch");
+        watch.ends();
         let status = script.wait().expect("script ends");
         let output = Output { status, stdout: written, stderr: Vec::new() };
         let ran = Ran::of(output, self.folder.path());
@@ -174,7 +170,7 @@ impl Case {
         ran
     }
 
-    fn on_a_terminal(&self, line: &str) -> Command {
+    pub(super) fn on_a_terminal(&self, line: &str) -> Command {
         let shell = format!("stty cols 80 rows 24; exec {EXE} {line}");
         let mut command = self.command([] as [&str; 0]);
         let mut words = self.before.iter().map(String::as_str).chain(["script", "-qec", &shell, "/dev/null"]);
@@ -210,6 +206,29 @@ impl Case {
         let mut command = self.command(args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         Running { child: command.spawn().expect("the program starts"), folder: self.folder.path().to_owned() }
+    }
+}
+
+/// Kills what does not end within two minutes: what never comes is waited for no longer.
+pub(super) struct Watch {
+    over: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Watch {
+    pub fn over(child: &Child) -> Self {
+        let (id, (over, ends)) = (Pid::from_child(child), channel::<()>());
+        let thread = std::thread::spawn(move || {
+            if ends.recv_timeout(Duration::from_mins(2)) == Err(RecvTimeoutError::Timeout) {
+                kill_process(id, Signal::KILL).ok();
+            }
+        });
+        Self { over, thread }
+    }
+
+    pub fn ends(self) {
+        drop(self.over);
+        self.thread.join().expect("a watch");
     }
 }
 

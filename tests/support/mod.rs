@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod again;
+pub mod answers;
 pub mod case;
 pub mod lab;
 pub mod look;

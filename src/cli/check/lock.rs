@@ -21,7 +21,26 @@ pub struct Holder {
 }
 
 /// Held as long as this lives. The system lets go of it when the process ends, however it ends: a lock has no dead holder.
-pub struct Locks(#[expect(dead_code, reason = "open files are the locks")] Vec<File>);
+pub struct Locks(Vec<File>);
+
+impl Locks {
+    /// Says who holds them.
+    ///
+    /// # Errors
+    /// The disk is full, or the files cannot be written any more.
+    pub fn name(&mut self, holder: &Holder) -> Result<(), Failure> {
+        let text = serde_json::to_vec(holder).unwrap_or_default();
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(&text)
+        };
+        self.0.iter_mut().try_for_each(write).map_err(|error: std::io::Error| {
+            let message = format!("cannot write who holds the locks: {error}");
+            Failure::new(message, "check the space beside the journal")
+        })
+    }
+}
 
 /// Takes all of `keys`, or none of them.
 ///
@@ -49,15 +68,11 @@ pub fn take(keys: &[String], holder: &Holder, journal: &Path, zone: chrono_tz::T
             Err(TryLockError::Error(error)) => return Err(cannot(&error)),
             Err(TryLockError::WouldBlock) => return Err(held(key, &mut file, zone)),
         }
-        let written = serde_json::to_vec(holder).map_err(std::io::Error::from).and_then(|text| {
-            file.set_len(0)?;
-            file.rewind()?;
-            file.write_all(&text)
-        });
-        written.map_err(|error| cannot(&error))?;
         files.push(file);
     }
-    Ok(Locks(files))
+    let mut locks = Locks(files);
+    locks.name(holder)?;
+    Ok(locks)
 }
 
 fn held(key: &str, file: &mut File, zone: chrono_tz::Tz) -> Failure {

@@ -65,6 +65,17 @@ pub async fn prepare(
         terminal,
         ..Preparation::none()
     };
+    let mut holder = lock::Holder {
+        run: prepared.run,
+        operator: settings::operator(),
+        host: settings::host(),
+        pid: std::process::id(),
+        since: now,
+    };
+    let own = procedures.iter().map(|procedure| procedure.id.to_string());
+    let keys: Vec<String> = own.chain(procedures.iter().flat_map(|procedure| procedure.lock.iter().cloned())).collect();
+    // Before the record is read: nobody may go on with a run that somebody else is working on.
+    let mut locks = lock::take(&keys, &holder, journal, site.timezone)?;
     let waiting = resume::unfinished(journal).await?;
     let goes_on = match &request.resume {
         Some(named) => {
@@ -81,19 +92,13 @@ pub async fn prepare(
     };
     if let Some((run, accepted)) = goes_on {
         (prepared.run, prepared.past, prepared.accepted) = (run.run, run.events, accepted);
+        holder.run = run.run;
+        locks.name(&holder)?;
     }
-    let holder = lock::Holder {
-        run: prepared.run,
-        operator: settings::operator(),
-        host: settings::host(),
-        pid: std::process::id(),
-        since: now,
-    };
-    let own = procedures.iter().map(|procedure| procedure.id.to_string());
-    let keys: Vec<String> = own.chain(procedures.iter().flat_map(|procedure| procedure.lock.iter().cloned())).collect();
-    prepared.locks = Some(lock::take(&keys, &holder, journal, site.timezone)?);
+    prepared.locks = Some(locks);
     let incident = procedures.iter().any(|procedure| procedure.report.is_some());
-    let unsaid = incident && prepared.past.is_empty() && prepared.detected.is_none();
+    // A run that ended at its very beginning has not kept what was said.
+    let unsaid = incident && prepared.past.len() < 2 && prepared.detected.is_none();
     if let Some(terminal) = prepared.terminal.as_ref().filter(|_| unsaid) {
         prepared.detected = terminal.detected().await;
     }

@@ -114,6 +114,8 @@ async fn write(
         if let (Ok(journal), None) = (&journal, &wrong)
             && !batch.is_empty()
         {
+            #[cfg(debug_assertions)]
+            super::failpoint::reach(journal, run, &batch).await;
             wrong = journal.append(run, &batch).await.err().map(Arc::new);
         }
         let last = batch.last().map_or(0, |event: &Event| event.seq);
