@@ -88,7 +88,8 @@ fn lists_and_history_that_do_not_follow_from_the_events_are_noticed_and_can_be_r
         ("runs", "INSERT INTO runs VALUES ('x', '', '', '', '', '', '[]', NULL, NULL, NULL)"),
         ("readings", "UPDATE readings SET value = value + 1 WHERE subject = '/var' AND fact = 'free'"),
         ("readings", "DELETE FROM readings"),
-        ("drawn", "UPDATE drawn SET row = row + 1"),
+        ("drawn", "UPDATE drawn SET row = (SELECT max(id) + 1 FROM events)"),
+        ("readings", "UPDATE drawn SET row = (SELECT max(id) FROM events)"),
         ("streaks", "UPDATE streaks SET began = '2020-01-01T00:00:00.000000Z'"),
     ] {
         let (book, _) = Book::of_three_runs();
