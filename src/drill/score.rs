@@ -9,8 +9,8 @@ use crate::model::record::{ActionRecord, ProcedureRecord, Record, StepRecord};
 use crate::model::unit::Quantity;
 
 /// Said when a run waits for a person: the practice system is gone then, so nobody can go on with it.
-pub const LEFT_OPEN: &str = "The run waits for a person, and its practice system is gone: begin the drill anew, at a \
-                             terminal, to be asked. A real run would go on with --resume.\n";
+pub const LEFT_OPEN: &str = "The run waits for a person, and its practice system is gone: begin the drill anew,\nat a \
+    terminal, to be asked. A real run would go on with --resume.\n";
 
 /// The points of an incident's timeline that people are measured by, in their order.
 const POINTS: &[(&str, &str)] =

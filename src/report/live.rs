@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::line::{harmless, wrap};
 use super::{Reporter, Style};
 use crate::model::event::doing::{Ended, Phase};
 use crate::model::event::incident::Delivered;
@@ -26,10 +27,21 @@ impl<W: Write> Live<W> {
         Self { out, style }
     }
 
+    /// Folded at words to the width of the terminal.
     fn line(&mut self, event: &Event, tag: &str, text: &str) -> io::Result<()> {
         let at = event.at.with_timezone(&self.style.timezone).format("%H:%M:%S");
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        writeln!(self.out, "{at}  {tag:<4}  {text}")
+        let mut margin = format!("{at}  {tag:<4}  ");
+        for line in wrap(&harmless(text), self.style.width.saturating_sub(margin.len()).max(20)) {
+            writeln!(self.out, "{margin}{line}")?;
+            margin = " ".repeat(margin.len());
+        }
+        Ok(())
+    }
+
+    /// What is run stays in one line, so that it can be copied.
+    fn command(&mut self, event: &Event, tag: &str, text: &str) -> io::Result<()> {
+        let at = event.at.with_timezone(&self.style.timezone).format("%H:%M:%S");
+        writeln!(self.out, "{at}  {tag:<4}  {}", harmless(text))
     }
 }
 
@@ -54,7 +66,7 @@ impl<W: Write + Send> Reporter for Live<W> {
                     Phase::Undo => "UNDO",
                 };
                 for line in &start.plan.does {
-                    self.line(event, tag, line)?;
+                    self.command(event, tag, line)?;
                 }
                 Ok(())
             }
