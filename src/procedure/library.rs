@@ -8,18 +8,19 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use indexmap::IndexMap;
 
-use super::decode::Reader;
 use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
 use super::document::{self, Procedure};
 use super::inputs::Surroundings;
-use super::keys;
-use super::site::{self, PackRef, Site};
+use super::site::{PackRef, Site};
 use super::template::Vars;
 use super::yaml;
 use crate::model::id::ProcedureId;
 
+mod pack;
 mod templates;
 
+pub use pack::policies;
+use pack::{PACK_FILE, Pack};
 pub use templates::template;
 
 /// `pack/group/procedure.yaml` or `pack/templates/name.txt`, and its text.
@@ -321,7 +322,7 @@ fn shipped(pack: &str) -> Result<Found, Diagnostics> {
         let Some(rest) = name.strip_prefix(pack).and_then(|rest| rest.strip_prefix('/')) else { continue };
         known = true;
         if rest == PACK_FILE {
-            defaults = pack_vars(&Arc::new(Source { name: name.to_owned(), text: text.to_owned() }))?;
+            defaults = Pack::read(&Arc::new(Source { name: name.to_owned(), text: text.to_owned() }))?.vars;
         } else if let Some(id) = rest.strip_suffix(".yaml").and_then(|id| id.parse().ok()) {
             found.push((id, Origin::Shipped { name, text }));
         }
@@ -332,19 +333,6 @@ fn shipped(pack: &str) -> Result<Found, Diagnostics> {
     let help =
         format!("{}; a folder is written with a slash: `./{pack}`", suggestion(pack, builtin_packs(), "built in are"));
     Err(Diagnostics(vec![Diagnostic::general(format!("there is no built-in pack `{pack}`"), help)]))
-}
-
-/// What a pack says of itself: the defaults of its variables.
-const PACK_FILE: &str = "pack.yaml";
-
-fn pack_vars(source: &Arc<Source>) -> Result<Vars, Diagnostics> {
-    let node = yaml::parse(source).map_err(Diagnostics)?;
-    let reader = Reader::new(Arc::clone(source));
-    let vars = reader
-        .fields(&node, "a pack", keys::PACK)
-        .and_then(|fields| fields.get("vars").map(|node| site::vars(&reader, node)))
-        .unwrap_or_default();
-    if reader.is_clean() { Ok(vars) } else { Err(reader.into_problems()) }
 }
 
 fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
@@ -361,7 +349,7 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
     let (mut defaults, mut found, mut problems) = (Vars::new(), Vec::new(), Diagnostics::default());
     for entry in sorted(folder)? {
         if entry.file_name() == PACK_FILE {
-            defaults = pack_vars(&read_source(&entry.path())?)?;
+            defaults = Pack::read(&read_source(&entry.path())?)?.vars;
         }
         if !is_folder(&entry) {
             continue;
