@@ -97,11 +97,11 @@ fn builtins() -> Vec<Command> {
                 .num_args(0..)
                 .help("Folders of procedures, or single files, instead of the site's packs"),
         ),
-        Command::new("explain").about("Show what a kind of probe takes and reports, or the keys of a document").arg(
-            Arg::new("kind")
-                .value_name("KIND")
-                .help("A kind of probe, `procedure`, `site` or `conditions`; all kinds when not given"),
-        ),
+        Command::new("explain")
+            .about("Show what a kind of probe or action takes and reports, or the keys of a document")
+            .arg(Arg::new("kind").value_name("KIND").help(
+                "A kind of probe or action, `procedure`, `site` or `conditions`; the list of kinds when not given",
+            )),
         Command::new("schema")
             .about("Print the JSON Schema of procedures or of the site file, for editors")
             .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),
