@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::Place;
 use super::recorder::Recorder;
 use super::run::Run;
-use crate::model::event::EventKind;
 use crate::model::event::doing::Phase;
+use crate::model::event::{EventKind, StepResult};
+use crate::model::outcome::{Outcome, Skip};
 use crate::procedure::document::Work;
 
 impl Run {
@@ -37,14 +39,26 @@ impl Run {
             crew.people.tell(&format!("{}: taking back: {}", step.id, foreseen.plan.does.join("; ")));
             let by = self.settings.operator.clone();
             let done = self.perform_written(place, Phase::Undo, item, &foreseen, act.effect, by, recorder).await;
-            if let Err(error) = done {
-                crew.people.tell(&format!("{} could not be taken back: {}", step.id, error.message));
+            match done {
+                Ok(_) => self.taken_back(place, &act.verify, recorder).await,
+                Err(error) => crew.people.tell(&format!("{} could not be taken back: {}", step.id, error.message)),
             }
         }
     }
 
+    /// What was taken back proves nothing any more, nor do the looks of when it was done.
+    async fn taken_back(&mut self, place: Place, verify: &[usize], recorder: &mut Recorder) {
+        let reason = Some("done, and taken back".to_owned());
+        let result = StepResult { skip: Some(Skip::Stopped), ..self.result(place, Outcome::Skipped, reason) };
+        self.note(EventKind::StepFinished(Box::new(result.clone())), recorder);
+        self.results[place.0][place.1] = Some(Arc::new(result));
+        for &look in verify {
+            self.look_again((place.0, look), recorder).await;
+        }
+    }
+
     /// What was completed and not taken back yet, the newest first.
-    pub fn to_undo(&self) -> Vec<(super::Place, Option<String>)> {
+    pub fn to_undo(&self) -> Vec<(Place, Option<String>)> {
         let mut completed = Vec::new();
         for (index, planned) in self.planned.iter().enumerate() {
             let Some(record) = self.record.procedures.get(&planned.procedure.id) else { continue };
