@@ -59,7 +59,9 @@ fn whole(site: &Site, library: &Library) -> Done {
     }
     let file = site.file.as_ref().map_or_else(|| "no site file".to_owned(), |file| file.display().to_string());
     let (count, steps) = (steps.len(), steps.iter().sum::<usize>());
-    message::print(&format!("{count} procedures with {steps} steps, nothing wrong ({file})\n"));
+    let procedures = if count == 1 { "1 procedure" } else { &format!("{count} procedures") };
+    let steps = if steps == 1 { "1 step" } else { &format!("{steps} steps") };
+    message::print(&format!("{procedures} with {steps}, nothing wrong ({file})\n"));
     Ok(Exit::Ok)
 }
 

@@ -138,6 +138,10 @@ impl Record {
             EventKind::StepFinished(result) => {
                 if let Some(step) = self.step_mut(&result.procedure, &result.step) {
                     step.result = Some((**result).clone());
+                    // What was asked about a step that is over is not to be answered any more.
+                    if result.outcome != Outcome::Pending {
+                        step.open.clear();
+                    }
                 }
             }
             EventKind::ProcedureFinished(result) => {

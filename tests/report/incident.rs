@@ -541,3 +541,12 @@ proptest! {
         prop_assert_eq!(points.mitigated, record.mark("mitigated"));
     }
 }
+
+#[test]
+fn what_was_asked_about_a_step_that_is_over_waits_no_longer() {
+    let night = begins().asked("03:02", "clear-cache", Ask::Failure, "failed: no answer");
+    assert!(super::human(&night.0).contains("WAIT  clear-cache"));
+    let night = night.ended("03:03", "clear-cache", Outcome::Passed, |_| {});
+    let text = super::human(&night.0);
+    assert!(text.contains("PASS  clear-cache") && !text.contains("failed: no answer"), "{text}");
+}
