@@ -72,7 +72,10 @@ fn missing(site: &Site, procedure: &Procedure) -> Diagnostics {
         let Work::Notify(notify) = &step.work else { continue };
         for reason in site.cannot_tell(notify) {
             let message = format!("{}: step `{}`: {reason}", step.at, step.id);
-            problems.push(Diagnostic::general(message, "correct the step, or add it to the site file"));
+            problems.push(Diagnostic::general(
+                message,
+                "correct the step, or add it to the site file (`opsctl explain site`)",
+            ));
         }
     }
     problems

@@ -60,7 +60,8 @@ fn list(runs: &[Unfinished], zone: chrono_tz::Tz) -> String {
             }
             writeln!(text, "      {}", how(question, &id)).ok();
         }
-        writeln!(text, "  go on with `{}`\n", goes_on(run)).ok();
+        let answered = if open(run).is_empty() { "everything is answered: " } else { "" };
+        writeln!(text, "  {answered}go on with `{}`\n", goes_on(run)).ok();
     }
     text
 }
@@ -159,7 +160,7 @@ fn reply(matches: &ArgMatches, question: &Question, run: &Unfinished) -> Result<
     let no = matches.get_flag("no");
     let chosen = matches.get_one::<String>("choose");
     let target = matches.get_one::<String>("target");
-    let wrong = |message: &str, help: String| Err(Failure::new(message, help));
+    let wrong = |what: &str, help: String| Err(Failure::new(format!("{} {what}", question.step), help));
     match question.ask {
         Ask::Manual if matches.get_flag("not-done") || no => Ok(Reply::NotDone),
         Ask::Manual if matches.get_flag("not-applicable") => Ok(Reply::NotApplicable),
@@ -168,23 +169,22 @@ fn reply(matches: &ArgMatches, question: &Question, run: &Unfinished) -> Result<
             Some(name) if question.choices.contains_key(name) => Ok(Reply::Chosen(name.clone())),
             Some(name) => {
                 let help = suggestion(name, question.choices.keys().map(String::as_str), "the choices are");
-                wrong(&format!("`{name}` is none of the choices"), help)
+                wrong(&format!("has no choice `{name}`"), help)
             }
             None => {
                 let names: Vec<&str> = question.choices.keys().map(String::as_str).collect();
-                wrong("this is a decision", format!("add --choose with one of {}", names.join(", ")))
+                wrong("is a decision", format!("add --choose with one of {}", names.join(", ")))
             }
         },
         Ask::Confirm if !no => match &question.type_to_agree {
-            Some(wanted) if target != Some(wanted) => wrong(
-                "this is destructive",
-                format!("add --target {} to agree that it is done, or --no", quoted(wanted)),
-            ),
+            Some(wanted) if target != Some(wanted) => {
+                wrong("is destructive", format!("add --target {} to agree that it is done, or --no", quoted(wanted)))
+            }
             _ => Ok(Reply::Yes),
         },
         Ask::Approval | Ask::Confirm | Ask::Settle => Ok(if no { Reply::No } else { Reply::Yes }),
         Ask::Failure | Ask::Interrupted => {
-            wrong("this is asked at a terminal", format!("go on there with `{}`", goes_on(run)))
+            wrong("is asked at a terminal", format!("go on there with `{}`", goes_on(run)))
         }
     }
 }

@@ -264,9 +264,19 @@ impl Library {
     /// The title, without vetting anything; `None` for a file that cannot be read.
     #[must_use]
     pub fn title(&self, id: &ProcedureId) -> Option<String> {
-        let source = self.entries.get(id)?.origin.source().ok()?;
-        let node = yaml::parse(&source).ok()?;
-        node.get("title")?.scalar().map(str::to_owned)
+        self.unvetted(id)?.get("title")?.scalar().map(str::to_owned)
+    }
+
+    /// What people see when this is the right procedure, without vetting anything.
+    #[must_use]
+    pub fn symptoms(&self, id: &ProcedureId) -> Vec<String> {
+        let node = self.unvetted(id);
+        let words = node.as_ref().and_then(|node| node.get("symptoms")?.list()).unwrap_or_default();
+        words.iter().filter_map(|word| word.scalar().map(str::to_owned)).collect()
+    }
+
+    fn unvetted(&self, id: &ProcedureId) -> Option<yaml::Node> {
+        yaml::parse(&self.entries.get(id)?.origin.source().ok()?).ok()
     }
 }
 
@@ -343,7 +353,8 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
     let sorted = |folder: &Path| -> Result<Vec<DirEntry>, Diagnostics> {
         let entries = std::fs::read_dir(folder).map_err(|error| fail(folder, &error))?;
         let mut entries: Vec<DirEntry> = entries.filter_map(Result::ok).filter(|entry| !is_hidden(entry)).collect();
-        entries.sort_by_cached_key(DirEntry::file_name);
+        // `outage` before `outage-identify`.
+        entries.sort_by_cached_key(|entry| Path::new(&entry.file_name()).with_extension(""));
         Ok(entries)
     };
     let (mut defaults, mut found, mut problems) = (Vars::new(), Vec::new(), Diagnostics::default());

@@ -142,6 +142,7 @@ impl Reporter for AtEnd {
 fn unfinished(step: &StepRecord) -> &'static str {
     match (step.started, step.open.is_empty()) {
         (_, false) => "waits for a person",
+        (true, true) if step.plan.kind == "procedure" => "begun; what it calls stands below",
         (true, true) => "started, but how it ended is not known",
         (false, true) => "not started",
     }
