@@ -92,7 +92,7 @@ impl Terminal {
         }
         // What would be run is never cut or folded: it is what is agreed to.
         for line in &question.does {
-            writeln!(text, "  {}  {line}", question.ask.of_what_it_does()).ok();
+            writeln!(text, "  would run  {line}").ok();
         }
         for note in &briefing.notes {
             text += &words::labelled("note", note, width);

@@ -60,9 +60,9 @@ impl Ask {
     #[must_use]
     pub fn of_what_it_does(self) -> &'static str {
         match self {
-            Self::Manual | Self::Decision | Self::Approval | Self::Confirm => "would run",
-            Self::Failure | Self::Settle => "ran",
-            Self::Interrupted => "done",
+            Self::Manual | Self::Decision | Self::Approval | Self::Confirm | Self::Failure => "would run",
+            Self::Settle => "was begun",
+            Self::Interrupted => "changed",
         }
     }
 }
