@@ -14,7 +14,6 @@ use crate::model::event::people::{Ask, Question, Reply};
 use crate::model::event::{EventKind, StepResult, SubjectResult};
 use crate::model::fact::{Evidence, Facts, Observation};
 use crate::model::outcome::{Outcome, Skip};
-use crate::model::record::ActionRecord;
 use crate::model::value::Value;
 use crate::procedure::document::{Act, Doing, OnFailure, Work};
 use crate::procedure::inputs::Surroundings;
@@ -204,8 +203,8 @@ impl Run {
             .into_iter()
             .flatten()
             .rev()
-            .find(|action| action.start.item == item.name && (action.start.phase == Phase::Do || is_done(action)));
-        let Some(last) = last.filter(|last| last.start.phase == Phase::Do).cloned() else { return Ok(None) };
+            .find(|action| action.start.phase == Phase::Do && action.start.item == item.name);
+        let Some(last) = last.cloned() else { return Ok(None) };
         let done = |end: Option<&ActionEnd>, reason: &str| Acted {
             facts: end.map(|end| end.facts.clone()).unwrap_or_default(),
             does: last.start.plan.does.clone(),
@@ -487,10 +486,6 @@ impl Run {
         let notes: Vec<String> = failure.help.iter().cloned().collect();
         Ok(self.ask(place, question, &notes, recorder).await?.reply)
     }
-}
-
-fn is_done(action: &ActionRecord) -> bool {
-    action.end.as_ref().is_some_and(|end| end.ended.is_done())
 }
 
 fn holds(outcome: Outcome) -> bool {

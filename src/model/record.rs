@@ -137,11 +137,11 @@ impl Record {
             EventKind::AttemptFailed { .. } => {}
             EventKind::StepFinished(result) => {
                 if let Some(step) = self.step_mut(&result.procedure, &result.step) {
-                    step.result = Some((**result).clone());
-                    // What was asked about a step that is over is not to be answered any more.
+                    // A question may have become needless: looking has told.
                     if result.outcome != Outcome::Pending {
                         step.open.clear();
                     }
+                    step.result = Some((**result).clone());
                 }
             }
             EventKind::ProcedureFinished(result) => {
