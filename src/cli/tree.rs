@@ -139,36 +139,7 @@ fn builtins() -> Vec<Command> {
             Arg::new("run").value_name("RUN").required(true).help("The beginning of a run's id, or `last`"),
             format_arg(FORMATS),
         ]),
-        Command::new("tasks").about("Show what waits for a person, and answer it").subcommand(
-            Command::new("done")
-                .about("Answer what waits: it is done, or agreed to, unless an option says otherwise")
-                .args([
-                    Arg::new("id").value_name("ID").required(true).help("As `opsctl tasks` shows it"),
-                    Arg::new("not-done")
-                        .long("not-done")
-                        .action(ArgAction::SetTrue)
-                        .help("Of a manual step: it was not done, or does not hold"),
-                    Arg::new("not-applicable")
-                        .long("not-applicable")
-                        .action(ArgAction::SetTrue)
-                        .help("Of a manual step: it does not apply"),
-                    Arg::new("choose").long("choose").value_name("NAME").help("Of a decision: the choice"),
-                    Arg::new("target")
-                        .long("target")
-                        .value_name("TARGET")
-                        .help("Of a destructive action: its target, typed to agree"),
-                    Arg::new("no")
-                        .long("no")
-                        .action(ArgAction::SetTrue)
-                        .help("Refuse an action or an approval; it had not been done"),
-                    Arg::new("note").long("note").value_name("TEXT").help("A note with the answer"),
-                    Arg::new("file")
-                        .long("file")
-                        .value_name("FILE")
-                        .action(ArgAction::Append)
-                        .help("Attach a file; repeatable"),
-                ]),
-        ),
+        tasks_command(),
         note_command(),
         report_command(),
         Command::new("journal")
@@ -207,6 +178,39 @@ fn builtins() -> Vec<Command> {
             .arg(Arg::new("shell").required(true).value_parser(value_parser!(clap_complete::Shell))),
         Command::new("man").about("Print the manual page"),
     ]
+}
+
+fn tasks_command() -> Command {
+    Command::new("tasks").about("Show what waits for a person, and answer it").subcommand(
+        Command::new("done")
+            .about("Answer what waits: it is done, or agreed to, unless an option says otherwise")
+            .args([
+                Arg::new("id").value_name("ID").required(true).help("As `opsctl tasks` shows it"),
+                Arg::new("not-done")
+                    .long("not-done")
+                    .action(ArgAction::SetTrue)
+                    .help("Of a manual step: it was not done, or does not hold"),
+                Arg::new("not-applicable")
+                    .long("not-applicable")
+                    .action(ArgAction::SetTrue)
+                    .help("Of a manual step: it does not apply"),
+                Arg::new("choose").long("choose").value_name("NAME").help("Of a decision: the choice"),
+                Arg::new("target")
+                    .long("target")
+                    .value_name("TARGET")
+                    .help("Of a destructive action: its target, typed to agree"),
+                Arg::new("no")
+                    .long("no")
+                    .action(ArgAction::SetTrue)
+                    .help("Refuse an action or an approval; it had not been done"),
+                Arg::new("note").long("note").value_name("TEXT").help("A note with the answer"),
+                Arg::new("file")
+                    .long("file")
+                    .value_name("FILE")
+                    .action(ArgAction::Append)
+                    .help("Attach a file; repeatable"),
+            ]),
+    )
 }
 
 fn note_command() -> Command {
