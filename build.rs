@@ -20,7 +20,8 @@ fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("procedures");
     let mut files = Vec::new();
     collect(&root, &mut files)?;
-    files.sort();
+    // `outage` before `outage-identify`.
+    files.sort_by_cached_key(|file| file.with_extension(""));
     let mut table = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?.display().to_string();

@@ -176,7 +176,8 @@ fn a_condition_on_history_cannot_tell_at_first_and_judges_then() {
 #[test]
 fn a_group_lists_its_procedures_with_their_last_outcome() {
     let case = both("group").procedure("daily/ready.yaml", READY);
-    let hint = "\n`opsctl daily check` looks at all of them; `opsctl daily PROCEDURE --help` shows one.\n";
+    let hint = "\n`opsctl daily PROCEDURE` runs one; with --help it is shown.
+`opsctl daily check` looks at all of them, and changes nothing.\n";
     let ran = case.run(["daily"]).exits(0);
     ran.prints(&format!("both   never run  Both\nready  never run  Ready or not\n{hint}")).exits(0);
     case.run(["daily", "both"]).exits(0).says("PASSED");
@@ -197,8 +198,8 @@ Criteria:
   - The word is good
 
 Steps:
-  fine                     probe The site file is there
-  varying                  probe As the variable says
+  fine                     probe     The site file is there
+  varying                  probe     As the variable says
 
 Usage: opsctl daily both [OPTIONS]
 ",

@@ -145,6 +145,11 @@ fn every_text_about_a_kind_an_input_a_fact_or_a_key_is_a_fragment() {
         of_inputs(kind.inputs, &mut texts);
         texts.extend(kind.facts.iter().map(|fact: &FactSpec| fact.about));
     }
+    for kind in opsctl::action::KINDS {
+        texts.extend([kind.about, kind.checks]);
+        of_inputs(kind.inputs, &mut texts);
+        texts.extend(kind.facts.iter().map(|fact: &FactSpec| fact.about));
+    }
     for document in [keys::PROCEDURE, keys::SITE, keys::PACK] {
         of_keys(document, &mut texts);
     }
@@ -227,7 +232,7 @@ fn load(text: &str) -> Result<(), String> {
         return procedure(text);
     }
     if has("- id:") {
-        return procedure(&format!("title: Example\nsteps:\n{text}"));
+        return procedure(&format!("title: Example\nsteps:\n{}", crate::examples::with_looks(text)));
     }
     if has("vars:") {
         in_file("pack.yaml", text);
@@ -365,11 +370,17 @@ fn the_output_in_the_readme_is_what_the_drill_prints() {
 
 #[test]
 fn the_examples_are_told_of() {
-    let texts: String =
-        ["README.md", "docs/README.md", "docs/writing-procedures.md", "docs/site-file.md", "docs/probes.md"]
-            .iter()
-            .map(|name| fs::read_to_string(root().join(name)).unwrap())
-            .collect();
+    let texts: String = [
+        "README.md",
+        "docs/README.md",
+        "docs/writing-procedures.md",
+        "docs/site-file.md",
+        "docs/probes.md",
+        "docs/actions.md",
+    ]
+    .iter()
+    .map(|name| fs::read_to_string(root().join(name)).unwrap())
+    .collect();
     for entry in fs::read_dir(root().join("examples")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(texts.contains(&format!("examples/{name}")), "no page tells of examples/{name}");

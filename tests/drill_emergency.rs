@@ -19,6 +19,11 @@ fn folders() -> Vec<PathBuf> {
 }
 
 #[test]
+fn the_practice_site_has_everybody_whom_the_procedures_tell() {
+    Case::new("lint").run(["drill", "lint"]).exits(0).says("nothing wrong");
+}
+
+#[test]
 fn a_site_that_is_down_is_identified_restarted_and_tested() {
     let ran = talk(
         "emergency outage --fault site-down",
@@ -47,6 +52,10 @@ fn a_site_that_is_down_is_identified_restarted_and_tested() {
         ],
     );
     ran.says("met         The system is restored within 2 hours")
+        .says("met         The problem is identified and the right people know")
+        .says("it-team through practice: sent")
+        .says("management through practice: sent")
+        .says("users through practice: sent")
         .says("met         All functions work")
         .says("met         The cause is identified")
         .says("met         The helpdesk works again")

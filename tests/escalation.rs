@@ -15,6 +15,7 @@ mod channels;
 mod clock;
 mod ladder;
 mod outbox;
+mod packs;
 mod site;
 
 const SITE: &str = r#"

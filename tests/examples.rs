@@ -1,8 +1,11 @@
 //! What people copy from: examples, shipped procedures, and what is said of each input and fact.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use opsctl::action;
+use opsctl::model::action::Effect;
 use opsctl::model::fact::FactSpec;
 use opsctl::model::id::ProcedureId;
 use opsctl::model::input::{InputSpec, InputType, Need};
@@ -13,6 +16,7 @@ use opsctl::procedure::library::{Library, builtin_packs};
 use opsctl::procedure::site::{PackRef, Site};
 use opsctl::procedure::template::Vars;
 use opsctl::procedure::{explain, keys, schema, yaml};
+use regex::Regex;
 
 use crate::engine::Run;
 use crate::procedures::Case;
@@ -59,14 +63,47 @@ fn every_kind_of_probe_has_an_example_that_loads_as_a_step() {
     }
 }
 
+/// The steps of an example, and a look for each that it names in `precheck` and `verify` and leaves out.
+pub fn with_looks(steps: &str) -> String {
+    let named = Regex::new(r"(?:precheck|verify): \[([^\]]+)\]").expect("a regular expression");
+    let ids = named.captures_iter(steps).flat_map(|found| {
+        let ids: Vec<String> = found[1].split(',').map(|id| id.trim().to_owned()).collect();
+        ids
+    });
+    let missing: BTreeSet<String> = ids.filter(|id| !steps.contains(&format!("- id: {id}\n"))).collect();
+    let looks =
+        missing.iter().map(|id| format!("- id: {id}\n  probe: {{ memory: {{}} }}\n  expect: {{ total: above 0B }}\n"));
+    looks.chain([steps.to_owned()]).collect()
+}
+
+#[test]
+fn every_kind_of_action_has_an_example_that_loads_as_a_step() {
+    for kind in action::KINDS {
+        let path = root().join(format!("examples/actions/{}.yaml", kind.name));
+        let file = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(kind.example, file, "`opsctl explain {}` shows the file", kind.name);
+        let procedure = format!("title: Example\nsteps:\n{}", with_looks(kind.example));
+        let said = Case::new().with("pack/daily/check.yaml", &procedure).complaints();
+        assert_eq!(said, "", "{}", kind.name);
+        assert_valid(procedure_schema(), &procedure);
+        let step = parsed(kind.example);
+        let step = &step.list().expect("a list of steps")[0];
+        let named = step.get("action").and_then(|doing| doing.get(kind.name));
+        assert!(named.is_some() && step.get("title").is_some(), "{} shows a step with a title", kind.name);
+    }
+}
+
 #[test]
 fn every_example_is_one_of_a_kind() {
-    let names: Vec<String> = std::fs::read_dir(root().join("examples/probes"))
-        .expect("the examples")
-        .map(|entry| entry.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
-        .collect();
-    for name in names {
-        assert!(KINDS.iter().any(|kind| kind.name == name), "there is no kind {name}");
+    for (folder, kinds) in [
+        ("examples/probes", KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>()),
+        ("examples/actions", action::KINDS.iter().map(|kind| kind.name).collect()),
+    ] {
+        for entry in std::fs::read_dir(root().join(folder)).expect("the examples") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_stem().expect("a name").to_string_lossy();
+            assert!(kinds.contains(&&*name), "there is no kind {name}");
+        }
     }
 }
 
@@ -165,10 +202,10 @@ fn is_name(text: &str) -> bool {
 }
 
 /// Inputs with those of their groups; the names of each group are unique.
-fn inputs_of(kind: &Kind, specs: &'static [InputSpec]) -> Vec<&'static InputSpec> {
+fn inputs_of(kind: &str, specs: &'static [InputSpec]) -> Vec<&'static InputSpec> {
     let mut all = Vec::new();
     for (index, spec) in specs.iter().enumerate() {
-        assert!(specs[..index].iter().all(|other| other.name != spec.name), "{} has {} twice", kind.name, spec.name);
+        assert!(specs[..index].iter().all(|other| other.name != spec.name), "{kind} has {} twice", spec.name);
         all.push(spec);
         if let InputType::Group(inner) = spec.ty {
             all.extend(inputs_of(kind, inner));
@@ -177,13 +214,49 @@ fn inputs_of(kind: &Kind, specs: &'static [InputSpec]) -> Vec<&'static InputSpec
     all
 }
 
+/// What is said of a kind of probe or action, with its name.
+struct Said {
+    name: &'static str,
+    about: &'static str,
+    inputs: &'static [InputSpec],
+    facts: &'static [FactSpec],
+    example: &'static str,
+}
+
+fn all_kinds() -> impl Iterator<Item = Said> {
+    let probes = KINDS.iter().map(|kind| Said {
+        name: kind.name,
+        about: kind.about,
+        inputs: kind.inputs,
+        facts: kind.facts,
+        example: kind.example,
+    });
+    let actions = action::KINDS.iter().map(|kind| Said {
+        name: kind.name,
+        about: kind.about,
+        inputs: kind.inputs,
+        facts: kind.facts,
+        example: kind.example,
+    });
+    probes.chain(actions)
+}
+
+#[test]
+fn no_two_kinds_have_the_same_name_and_each_has_a_time_limit() {
+    let probes: Vec<_> = KINDS.iter().map(|kind| (kind.name, kind.limit)).collect();
+    let actions: Vec<_> = action::KINDS.iter().map(|kind| (kind.name, kind.limit)).collect();
+    for kinds in [probes, actions] {
+        let names: BTreeSet<&str> = kinds.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), kinds.len(), "{names:?}");
+        assert!(kinds.iter().all(|(_, limit)| !limit.is_zero()), "{kinds:?}");
+    }
+}
+
 #[test]
 fn inputs_and_facts_have_names_and_say_what_they_are() {
-    for (index, kind) in KINDS.iter().enumerate() {
-        assert!(KINDS[..index].iter().all(|other| other.name != kind.name), "{} twice", kind.name);
+    for kind in all_kinds() {
         assert!(is_name(kind.name) && !kind.about.is_empty() && !kind.facts.is_empty(), "{}", kind.name);
-        assert!(!kind.limit.is_zero(), "{} has a time limit", kind.name);
-        for spec in inputs_of(kind, kind.inputs) {
+        for spec in inputs_of(kind.name, kind.inputs) {
             assert!(is_name(spec.name) && spec.about.len() > 5, "the input {} of {}", spec.name, kind.name);
             if let Need::Default(written) = spec.need {
                 assert!(!written.is_empty(), "the default of {} of {}", spec.name, kind.name);
@@ -219,20 +292,39 @@ fn facts_that_imply_others_name_facts_of_the_same_kind() {
 
 #[test]
 fn explaining_a_kind_mentions_every_input_and_every_fact() {
-    for kind in KINDS {
+    for kind in all_kinds() {
         let text = explain::topic(kind.name).expect("a topic");
         let first_words: Vec<&str> = text
             .lines()
             .filter_map(|line| line.split_whitespace().next())
             .map(|word| word.trim_end_matches(':'))
             .collect();
-        let inputs = inputs_of(kind, kind.inputs).into_iter().map(|spec| spec.name);
+        let inputs = inputs_of(kind.name, kind.inputs).into_iter().map(|spec| spec.name);
         for name in inputs.chain(kind.facts.iter().map(|fact| fact.name)) {
             assert!(first_words.contains(&name), "`opsctl explain {}` does not mention `{name}`", kind.name);
         }
         assert!(text.contains(kind.about.split_whitespace().next().expect("words")));
         let line = kind.example.lines().next().expect("an example");
         assert!(text.contains(line), "`opsctl explain {}` shows the example", kind.name);
+        assert!(explain::kinds().contains(&format!("  {:<9} ", kind.name)), "`opsctl explain` lists {}", kind.name);
+    }
+}
+
+#[test]
+fn what_is_a_kind_of_both_is_explained_as_a_probe_first() {
+    let text = explain::topic("service").expect("a topic");
+    let (probe, action) = (text.find("service (probe): "), text.find("service (action): "));
+    assert!(probe.is_some() && probe < action, "{text}");
+    assert_eq!(explain::topics().filter(|topic| *topic == "service").count(), 1);
+}
+
+#[test]
+fn an_explained_action_says_what_it_checks_and_how_much_it_changes() {
+    for kind in action::KINDS {
+        let text = explain::topic(kind.name).expect("a topic").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(!kind.checks.is_empty() && text.contains(&format!("in a dry run too: {}", kind.checks)), "{text}");
+        let effect = if kind.effect == Effect::Destructive { "Effect: destructive" } else { "Effect: change, or" };
+        assert!(text.contains(effect), "{text}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! The shipped procedures against the documents that they come from: nothing that a document names may get lost.
 
+use chrono::{DateTime, Utc};
 use opsctl::model::id::ProcedureId;
-use opsctl::procedure::document::Procedure;
+use opsctl::procedure::document::{Procedure, Work};
 use opsctl::procedure::library::Library;
+use opsctl::procedure::site::telling::Asked;
 use opsctl::procedure::site::{PackRef, Site};
 use opsctl::procedure::template::Vars;
 
@@ -234,6 +236,74 @@ fn a_threat_is_neutralised_with_every_documented_step_and_evidence_is_kept_befor
         "recheck-indicators",
     ];
     assert_order("security/incident-neutralise", &order);
+}
+
+// --- who is told, and by when ---
+
+/// Whom a step tells at this severity, and within how many minutes.
+fn told(id: &str, step: &str, severity: &str) -> Vec<(String, Option<i64>)> {
+    let procedure = load(id);
+    let Work::Notify(notify) = &procedure.steps[position(&procedure, step)].work else {
+        panic!("{step} of {id} tells nobody")
+    };
+    let since: DateTime<Utc> = "2026-11-21T02:40:00Z".parse().expect("a time");
+    let policy = notify.escalation.as_deref();
+    let asked = Asked { to: &notify.to, policy, severity: Some(severity), channel: None, since };
+    let tracks = helpdesk().1.tracks(&asked).expect("a policy of the pack");
+    let first = tracks.into_iter().map(|mut track| track.remove(0));
+    first.map(|rung| (rung.to, rung.deadline.map(|deadline| (deadline - since).num_minutes()))).collect()
+}
+
+/// "At once" leaves time for a call.
+const AT_ONCE: i64 = 5;
+
+#[track_caller]
+fn assert_told(id: &str, step: &str, severity: &str, expected: &[(&str, i64)]) {
+    let told = told(id, step, severity);
+    let expected: Vec<_> = expected.iter().map(|(to, within)| ((*to).to_owned(), Some(*within))).collect();
+    assert_eq!(told, expected, "{id} {step} at {severity}");
+}
+
+#[test]
+fn at_an_outage_everybody_is_told_in_the_time_of_its_severity() {
+    let id = "emergency/outage-identify";
+    assert_told(id, "escalate-it", "critical", &[("it-team", AT_ONCE), ("management", 15)]);
+    assert_told(id, "escalate-it", "high", &[("it-team", 30)]);
+    assert_told(id, "escalate-it", "medium", &[("it-team", 60)]);
+    assert_told(id, "escalate-it", "low", &[("it-team", 240)]);
+    assert_told(id, "notify-users-outage", "critical", &[("users", 30)]);
+}
+
+#[test]
+fn at_a_data_loss_everybody_is_told_in_the_documented_time() {
+    let id = "emergency/data-loss-identify";
+    assert_told(id, "escalate-it", "critical", &[("it-team", AT_ONCE)]);
+    assert_told(id, "escalate-management", "critical", &[("management", 15)]);
+    assert_told(id, "notify-users", "critical", &[("users", 30)]);
+}
+
+#[test]
+fn at_a_security_incident_everybody_is_told_at_once_whatever_its_priority() {
+    let id = "security/incident-identify";
+    for priority in ["critical", "high", "medium", "low"] {
+        assert_told(id, "escalate-management", priority, &[("management", AT_ONCE)]);
+        assert_told(id, "escalate-it", priority, &[("it-team", AT_ONCE)]);
+    }
+    assert_told(id, "escalate-security", "critical", &[("security-team", AT_ONCE)]);
+}
+
+#[test]
+fn a_server_that_is_started_again_and_again_is_not_taken_for_one_that_runs() {
+    for (id, steps) in [
+        ("emergency/outage-identify", vec!["svc-apache2", "svc-mysql"]),
+        ("emergency/outage-restore", vec!["svc-apache2", "svc-mysql", "svc-redis"]),
+    ] {
+        let procedure = load(id);
+        for step in steps {
+            let expected = &procedure.steps[position(&procedure, step)].expectations;
+            assert!(expected.iter().any(|one| one.fact == "crash_loop"), "{id}: {step} expects {expected:?}");
+        }
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ use rustix::process::Signal;
 use crate::support::case::Case;
 use crate::support::server::wait_until;
 
+mod said;
+
 const ACT: &str = r#"
 title: Bring it back
 report: emergency

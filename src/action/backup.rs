@@ -57,7 +57,10 @@ pub static KIND: Kind = Kind {
         FactSpec::new("verified", FactType::Bool, "it was read to its end and holds every table of the database"),
         FactSpec::new("tables", FactType::Count, "how many tables it holds; databases only"),
     ],
+    checks: "the folder is there and has room for all of it, the name is free, and the program that writes it \
+             is installed",
     effect: Effect::Change,
+    destructive_when: "",
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/backup.yaml"),
     limit: std::time::Duration::from_hours(1),

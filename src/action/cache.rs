@@ -47,7 +47,10 @@ pub static KIND: Kind = Kind {
         FactSpec::new("deleted", FactType::Count, "how many keys were deleted"),
         FactSpec::new("keys", FactType::Count, "how many keys the database has afterwards"),
     ],
+    checks: "the server answers and is neither a replica nor one of a cluster; the keys are counted, and some \
+             of them are shown",
     effect: Effect::Destructive,
+    destructive_when: "",
     least: |_| Effect::Destructive,
     example: include_str!("../../examples/actions/cache.yaml"),
     limit: std::time::Duration::from_mins(5),

@@ -98,7 +98,10 @@ pub static KIND: Kind = Kind {
         ),
         FactSpec::new("left", FactType::Count, "how many of those listed were left; the evidence says why"),
     ],
+    checks: "folders of the system, and those that many programs share, are refused. Each file is shown with \
+             its age and size, and those that a process has open are left out",
     effect: Effect::Destructive,
+    destructive_when: "",
     least: |_| Effect::Destructive,
     example: include_str!("../../examples/actions/cleanup.yaml"),
     limit: std::time::Duration::from_mins(5),

@@ -97,7 +97,10 @@ pub static KIND: Kind = Kind {
         FactSpec::new("stdout", FactType::Text, "standard output without white space at the end"),
         FactSpec::new("stderr", FactType::Text, "standard error without white space at the end"),
     ],
+    checks: "the program and the folder are there, the user is known, the secrets can be read, and the files \
+             of `reviewed` are taken down with their checksums. Nothing is run if `creates` is there",
     effect: Effect::Change,
+    destructive_when: "",
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/command.yaml"),
     limit: std::time::Duration::from_mins(5),

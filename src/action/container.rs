@@ -80,7 +80,10 @@ pub static KIND: Kind = Kind {
         FactSpec::new("image", FactType::Text, "the digest or id of the image"),
         FactSpec::new("took", FactType::Duration, "from asking for it to its end"),
     ],
+    checks: "the engine answers and the containers are there; how each stands is shown, with its image, and \
+             whether the engine would start it again",
     effect: Effect::Change,
+    destructive_when: "",
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/container.yaml"),
     limit: Duration::from_mins(5),

@@ -58,7 +58,10 @@ pub static KIND: Kind = Kind {
         FactSpec::new("commits_added", FactType::Count, "commits that came in"),
         FactSpec::new("commits_removed", FactType::Count, "commits that were left; more than 0 when it went back"),
     ],
+    checks: "nothing is uncommitted and no merge or rebase is unfinished, and the commit is here or may be \
+             fetched; how many commits come in and how many are left is shown",
     effect: Effect::Change,
+    destructive_when: "",
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/git.yaml"),
     limit: std::time::Duration::from_mins(5),

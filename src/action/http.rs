@@ -83,7 +83,10 @@ pub static KIND: Kind = Kind {
         FactSpec::family("json", FactType::Any, "a member of a JSON body by its dotted path, such as `job.id`"),
         FactSpec::new("body", FactType::Text, "the whole body as text. Missing when it is longer than `body_limit`"),
     ],
+    checks: "the request is put together as it would be sent, with its secrets and certificates; nothing is \
+             sent",
     effect: Effect::Change,
+    destructive_when: "the method is DELETE",
     least: |inputs| if inputs.text("method") == Some("DELETE") { Effect::Destructive } else { Effect::Change },
     example: include_str!("../../examples/actions/http.yaml"),
     limit: std::time::Duration::from_secs(30),

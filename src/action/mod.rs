@@ -50,11 +50,15 @@ pub struct Kind {
     pub inputs: &'static [InputSpec],
     /// What is known after it was done, for later steps and for the record.
     pub facts: &'static [FactSpec],
+    /// What it finds out before anything is changed, and refuses, whatever the step says in `precheck`.
+    pub checks: &'static str,
     /// The effect where the step names none. A step may say that it is destructive; it may not say that it is less
     /// than what [`Kind::least`] finds in its inputs.
     pub effect: Effect,
     /// The least effect that these inputs can have: a restore into production is destructive, into scratch it is not.
     pub least: fn(&Inputs) -> Effect,
+    /// The same in words, where it depends on the inputs; else empty.
+    pub destructive_when: &'static str,
     /// A step in YAML, shown by `explain`; the test over all examples runs it through the loader.
     pub example: &'static str,
     /// The time limit where the step names none.

@@ -70,7 +70,10 @@ pub static KIND: Kind = Kind {
         FactSpec::new("consistent", FactType::Bool, "pip: all packages of the environment have what they require"),
         FactSpec::new("took", FactType::Duration, "from its start to its end"),
     ],
+    checks: "the manager simulates it. A version that it would not install is refused, and so is the removal \
+             of what `remove` does not name; all that changes with the packages is shown",
     effect: Effect::Change,
+    destructive_when: "",
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/packages.yaml"),
     limit: Duration::from_mins(15),

@@ -83,7 +83,11 @@ pub static KIND: Kind = Kind {
         FactSpec::new("safety_backup", FactType::Text, "path of the backup of what was there before"),
         FactSpec::new("safety_sha256", FactType::Text, "checksum of that backup"),
     ],
+    checks: "the backup is no link and is read to its end, the server answers, and there is room for the data \
+             and for the backup of what is there. How old the backup is, what is lost with it and who uses \
+             the database is shown",
     effect: Effect::Change,
+    destructive_when: "`into` is a database of the site",
     least: |inputs| {
         if inputs.text("into").is_none_or(|into| into == "scratch") { Effect::Change } else { Effect::Destructive }
     },

@@ -50,7 +50,11 @@ pub static KIND: Kind = Kind {
         FactSpec::new("main_pid", FactType::Count, "its main process afterwards; missing without one"),
         FactSpec::new("took", FactType::Duration, "from asking for it to its end"),
     ],
+    checks: "the unit is there and not masked, and can be started, stopped or reloaded as it is wanted; how \
+             it stands is shown, and what is stopped together with it. A service of the site file is asked \
+             with its `status`",
     effect: Effect::Change,
+    destructive_when: "",
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/service.yaml"),
     // Longer than systemd's own limit for a start or a stop, which is 90 s.

@@ -58,7 +58,10 @@ pub static KIND: Kind = Kind {
         FactSpec::new("affected", FactType::Count, "rows that the statement changed, as the server counts them"),
         FactSpec::new("took", FactType::Duration, "how long it took"),
     ],
+    checks: "each text is one statement. Rows that a plain DELETE or UPDATE concerns at this moment are \
+             counted",
     effect: Effect::Change,
+    destructive_when: "a DELETE or UPDATE has no WHERE, or something is dropped or truncated",
     least: |inputs| {
         let destructive = inputs.texts("statement").iter().any(|sql| shape::may_destroy(sql));
         if destructive { Effect::Destructive } else { Effect::Change }

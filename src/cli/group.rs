@@ -41,8 +41,13 @@ fn overview(group: &str, ids: &[&ProcedureId], site: &Site, library: &Library) -
     for id in ids {
         let title = library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned());
         writeln!(text, "{:<wide$}  {:<wide_last$}  {title}", id.name(), last(id)).ok();
+        let symptoms = library.symptoms(id);
+        if !symptoms.is_empty() {
+            writeln!(text, "    when {}", symptoms.join(", ")).ok();
+        }
     }
-    writeln!(text, "\n`opsctl {group} check` looks at all of them; `opsctl {group} PROCEDURE --help` shows one.").ok();
+    writeln!(text, "\n`opsctl {group} PROCEDURE` runs one; with --help it is shown.").ok();
+    writeln!(text, "`opsctl {group} check` looks at all of them, and changes nothing.").ok();
     text
 }
 

@@ -59,7 +59,9 @@ fn whole(site: &Site, library: &Library) -> Done {
     }
     let file = site.file.as_ref().map_or_else(|| "no site file".to_owned(), |file| file.display().to_string());
     let (count, steps) = (steps.len(), steps.iter().sum::<usize>());
-    message::print(&format!("{count} procedures with {steps} steps, nothing wrong ({file})\n"));
+    let procedures = if count == 1 { "1 procedure" } else { &format!("{count} procedures") };
+    let steps = if steps == 1 { "1 step" } else { &format!("{steps} steps") };
+    message::print(&format!("{procedures} with {steps}, nothing wrong ({file})\n"));
     Ok(Exit::Ok)
 }
 
@@ -70,7 +72,10 @@ fn missing(site: &Site, procedure: &Procedure) -> Diagnostics {
         let Work::Notify(notify) = &step.work else { continue };
         for reason in site.cannot_tell(notify) {
             let message = format!("{}: step `{}`: {reason}", step.at, step.id);
-            problems.push(Diagnostic::general(message, "correct the step, or add it to the site file"));
+            problems.push(Diagnostic::general(
+                message,
+                "correct the step, or add it to the site file (`opsctl explain site`)",
+            ));
         }
     }
     problems

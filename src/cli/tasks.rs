@@ -14,7 +14,7 @@ use super::settings::{self, Globals};
 use crate::journal::{Access, Journal};
 use crate::model::event::incident::{Delivered, Delivery};
 use crate::model::event::people::{Answer, Ask, Attachment, Question, Reply};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Event, EventKind, RunStart};
 use crate::model::outcome::Exit;
 use crate::procedure::diagnostic::suggestion;
 
@@ -53,18 +53,30 @@ fn list(runs: &[Unfinished], zone: chrono_tz::Tz) -> String {
         for (id, question) in open(run) {
             writeln!(text, "  {id}  {}", question.text).ok();
             for line in &question.does {
-                writeln!(text, "      would run  {line}").ok();
+                writeln!(text, "      {}  {line}", question.ask.of_what_it_does()).ok();
             }
             for (name, means) in &question.choices {
                 writeln!(text, "      {name:<12} {means}").ok();
             }
             writeln!(text, "      {}", how(question, &id)).ok();
         }
-        let command = run.record.start.as_ref().map_or("", |start| start.command.as_str());
-        let bare: Vec<&str> = command.split_whitespace().filter(|word| !word.starts_with("--resume")).collect();
-        writeln!(text, "  go on with `opsctl {} --resume`\n", bare.join(" ")).ok();
+        let answered = if open(run).is_empty() { "everything is answered: " } else { "" };
+        writeln!(text, "  {answered}go on with `{}`\n", goes_on(run)).ok();
     }
     text
+}
+
+fn goes_on(run: &Unfinished) -> String {
+    run.record.start.as_ref().map_or_else(String::new, RunStart::goes_on)
+}
+
+/// As one word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/:@-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The command that answers.
@@ -73,7 +85,7 @@ fn how(question: &Question, id: &str) -> String {
         (Ask::Manual, _) => format!("opsctl tasks done {id} [--not-done | --not-applicable] [--note TEXT]"),
         (Ask::Decision, _) => format!("opsctl tasks done {id} --choose NAME"),
         (Ask::Approval, _) => format!("opsctl tasks done {id} [--no --note WHY]   as another person than the operator"),
-        (Ask::Confirm, Some(target)) => format!("opsctl tasks done {id} --target {target}   or --no"),
+        (Ask::Confirm, Some(target)) => format!("opsctl tasks done {id} --target {}   or --no", quoted(target)),
         (Ask::Confirm | Ask::Settle, _) => format!("opsctl tasks done {id} [--no]"),
         (Ask::Failure | Ask::Interrupted, _) => "go on at a terminal".to_owned(),
     }
@@ -92,7 +104,7 @@ fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path, globals: &Glo
         let help = if all.is_empty() { "nothing waits".to_owned() } else { suggestion(given, ids, "there are") };
         return Err(Failure::new(format!("there is no task `{given}`"), help));
     };
-    let reply = reply(matches, question)?;
+    let reply = reply(matches, question, run)?;
     let note = matches.get_one::<String>("note").cloned();
     let is_empty = note.as_deref().is_none_or(|note| note.trim().is_empty());
     if question.note_required && is_empty {
@@ -126,9 +138,8 @@ fn done(matches: &ArgMatches, runs: &[Unfinished], journal: &Path, globals: &Glo
     let events: Vec<Event> = (last + 1..).zip(kinds).map(|(seq, kind)| Event { seq, at, elapsed, kind }).collect();
     block_on(async { Journal::open(journal, Access::Write).await?.append(run.run, &events).await })??;
     let left = all.iter().filter(|(other, ..)| other.run == run.run).count() - 1;
-    let command = start.map_or("", |start| start.command.as_str());
     let next = match left {
-        0 => format!("go on with `opsctl {command} --resume`"),
+        0 => format!("go on with `{}`", goes_on(run)),
         left => format!("{left} more wait in this run"),
     };
     message::print(&format!("{id}: recorded, by {by}; {next}\n"));
@@ -145,11 +156,11 @@ fn told(run: &Unfinished, question: &Question, answer: &Answer) -> Option<EventK
     Some(EventKind::MessageDelivered(Delivery { id: message.id.clone(), state, detail }))
 }
 
-fn reply(matches: &ArgMatches, question: &Question) -> Result<Reply, Failure> {
+fn reply(matches: &ArgMatches, question: &Question, run: &Unfinished) -> Result<Reply, Failure> {
     let no = matches.get_flag("no");
     let chosen = matches.get_one::<String>("choose");
     let target = matches.get_one::<String>("target");
-    let wrong = |message: &str, help: String| Err(Failure::new(message, help));
+    let wrong = |what: &str, help: String| Err(Failure::new(format!("{} {what}", question.step), help));
     match question.ask {
         Ask::Manual if matches.get_flag("not-done") || no => Ok(Reply::NotDone),
         Ask::Manual if matches.get_flag("not-applicable") => Ok(Reply::NotApplicable),
@@ -158,20 +169,22 @@ fn reply(matches: &ArgMatches, question: &Question) -> Result<Reply, Failure> {
             Some(name) if question.choices.contains_key(name) => Ok(Reply::Chosen(name.clone())),
             Some(name) => {
                 let help = suggestion(name, question.choices.keys().map(String::as_str), "the choices are");
-                wrong(&format!("`{name}` is none of the choices"), help)
+                wrong(&format!("has no choice `{name}`"), help)
             }
             None => {
                 let names: Vec<&str> = question.choices.keys().map(String::as_str).collect();
-                wrong("this is a decision", format!("add --choose with one of {}", names.join(", ")))
+                wrong("is a decision", format!("add --choose with one of {}", names.join(", ")))
             }
         },
         Ask::Confirm if !no => match &question.type_to_agree {
             Some(wanted) if target != Some(wanted) => {
-                wrong("this is destructive", format!("add --target {wanted} to agree that it is done, or --no"))
+                wrong("is destructive", format!("add --target {} to agree that it is done, or --no", quoted(wanted)))
             }
             _ => Ok(Reply::Yes),
         },
         Ask::Approval | Ask::Confirm | Ask::Settle => Ok(if no { Reply::No } else { Reply::Yes }),
-        Ask::Failure | Ask::Interrupted => wrong("this is asked at a terminal", "go on with --resume".to_owned()),
+        Ask::Failure | Ask::Interrupted => {
+            wrong("is asked at a terminal", format!("go on there with `{}`", goes_on(run)))
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::outbox;
 use super::settings::Globals;
 use crate::model::id::ProcedureId;
 use crate::model::unit::Quantity;
-use crate::procedure::document::Procedure;
+use crate::procedure::document::{Procedure, Work};
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 use crate::report::emergency::Form;
@@ -57,10 +57,11 @@ fn root(globals: &Globals) -> Command {
     Command::new("opsctl")
         .color(globals.colour_choice())
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Operations procedures as checklists that run: look, judge, record")
+        .about("Operations procedures as checklists that run: look, judge, act, record")
         .long_about(
-            "Operations procedures as checklists that run: look, judge, record.\n\n\
+            "Operations procedures as checklists that run: look, judge, act, record.\n\n\
              `opsctl daily check` looks at everything that the daily procedures name and changes nothing.\n\
+             `opsctl emergency` lists what leads through an outage, a loss of data, an attack.\n\
              Without a site file it checks this machine; `opsctl init` writes one.\n\
              `opsctl drill daily check` tries it on a practice system.",
         )
@@ -72,11 +73,19 @@ fn root(globals: &Globals) -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(false)
         .max_term_width(100)
-        .args([
-            Arg::new("site").long("site").value_name("FILE").global(true).help("The site file [default: $OPSCTL_SITE, ./opsctl.yaml, ~/.config/opsctl/opsctl.yaml, /etc/opsctl/opsctl.yaml]"),
-            Arg::new("set").long("set").value_name("NAME=VALUE").action(ArgAction::Append).global(true).help("Set a variable of the procedures"),
-            Arg::new("color").long("color").value_name("WHEN").value_parser(["auto", "always", "never"]).global(true).help("Use colour [default: auto]"),
-        ])
+        .args(everywhere())
+}
+
+/// The options of every command, behind those of its own.
+fn everywhere() -> [Arg; 3] {
+    let option = |name: &'static str, value: &'static str| {
+        Arg::new(name).long(name).value_name(value).global(true).help_heading("Options of every command")
+    };
+    [
+        option("site", "FILE").help("The site file [default: $OPSCTL_SITE, ./opsctl.yaml, ~/.config/opsctl/opsctl.yaml, /etc/opsctl/opsctl.yaml]"),
+        option("set", "NAME=VALUE").action(ArgAction::Append).help("Set a variable of the procedures"),
+        option("color", "WHEN").value_parser(["auto", "always", "never"]).help("Use colour [default: auto]"),
+    ]
 }
 
 fn format_arg(about: &'static str) -> Arg {
@@ -97,11 +106,11 @@ fn builtins() -> Vec<Command> {
                 .num_args(0..)
                 .help("Folders of procedures, or single files, instead of the site's packs"),
         ),
-        Command::new("explain").about("Show what a kind of probe takes and reports, or the keys of a document").arg(
-            Arg::new("kind")
-                .value_name("KIND")
-                .help("A kind of probe, `procedure`, `site` or `conditions`; all kinds when not given"),
-        ),
+        Command::new("explain")
+            .about("Show what a kind of probe or action takes and reports, or the keys of a document")
+            .arg(Arg::new("kind").value_name("KIND").help(
+                "A kind of probe or action, `procedure`, `site` or `conditions`; the list of kinds when not given",
+            )),
         Command::new("schema")
             .about("Print the JSON Schema of procedures or of the site file, for editors")
             .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),
@@ -130,25 +139,7 @@ fn builtins() -> Vec<Command> {
             Arg::new("run").value_name("RUN").required(true).help("The beginning of a run's id, or `last`"),
             format_arg(FORMATS),
         ]),
-        Command::new("tasks").about("Show what waits for a person, and answer it").subcommand(
-            Command::new("done").about("Answer what waits").args([
-                Arg::new("id").value_name("ID").required(true).help("As `opsctl tasks` shows it"),
-                Arg::new("not-done")
-                    .long("not-done")
-                    .action(ArgAction::SetTrue)
-                    .help("It was not done, or does not hold"),
-                Arg::new("not-applicable").long("not-applicable").action(ArgAction::SetTrue).help("It does not apply"),
-                Arg::new("choose").long("choose").value_name("NAME").help("Of a decision: the choice"),
-                Arg::new("target").long("target").value_name("TARGET").help("Of a destructive action: what it changes"),
-                Arg::new("no").long("no").action(ArgAction::SetTrue).help("Refuse"),
-                Arg::new("note").long("note").value_name("TEXT").help("A note with the answer"),
-                Arg::new("file")
-                    .long("file")
-                    .value_name("FILE")
-                    .action(ArgAction::Append)
-                    .help("Attach a file; repeatable"),
-            ]),
-        ),
+        tasks_command(),
         note_command(),
         report_command(),
         Command::new("journal")
@@ -189,6 +180,39 @@ fn builtins() -> Vec<Command> {
     ]
 }
 
+fn tasks_command() -> Command {
+    Command::new("tasks").about("Show what waits for a person, and answer it").subcommand(
+        Command::new("done")
+            .about("Answer what waits: it is done, or agreed to, unless an option says otherwise")
+            .args([
+                Arg::new("id").value_name("ID").required(true).help("As `opsctl tasks` shows it"),
+                Arg::new("not-done")
+                    .long("not-done")
+                    .action(ArgAction::SetTrue)
+                    .help("Of a manual step: it was not done, or does not hold"),
+                Arg::new("not-applicable")
+                    .long("not-applicable")
+                    .action(ArgAction::SetTrue)
+                    .help("Of a manual step: it does not apply"),
+                Arg::new("choose").long("choose").value_name("NAME").help("Of a decision: the choice"),
+                Arg::new("target")
+                    .long("target")
+                    .value_name("TARGET")
+                    .help("Of a destructive action: its target, typed to agree"),
+                Arg::new("no")
+                    .long("no")
+                    .action(ArgAction::SetTrue)
+                    .help("Refuse an action or an approval; it had not been done"),
+                Arg::new("note").long("note").value_name("TEXT").help("A note with the answer"),
+                Arg::new("file")
+                    .long("file")
+                    .value_name("FILE")
+                    .action(ArgAction::Append)
+                    .help("Attach a file; repeatable"),
+            ]),
+    )
+}
+
 fn note_command() -> Command {
     let text = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
     Command::new("note").about("Add a note to a run, also to one that is over; or a point of its timeline").args([
@@ -213,6 +237,7 @@ fn report_command() -> Command {
                 Arg::new("run").long("run").value_name("RUN").help("Which run [default: the newest incident]"),
                 Arg::new("format")
                     .long("format")
+                    .value_name("FORMAT")
                     .value_parser(PossibleValuesParser::new(Form::ALL.map(|(name, _)| name)))
                     .help("How it is written [default: as the file's name says, else markdown]"),
                 Arg::new("output")
@@ -334,6 +359,7 @@ fn details(procedure: &Procedure) -> String {
         }
     };
     line("Purpose", procedure.purpose.clone());
+    line("When", Some(procedure.symptoms.join(", ")).filter(|symptoms| !symptoms.is_empty()));
     line("Owner", procedure.owner.clone());
     line("Schedule", procedure.schedule.clone());
     line("Budget", procedure.budget.map(|budget| Quantity::duration(budget).rounded()));
@@ -346,7 +372,11 @@ fn details(procedure: &Procedure) -> String {
     }
     text.push_str("\nSteps:\n");
     for step in &procedure.steps {
-        writeln!(text, "  {:<24} {} {}", step.id, step.kind.word(), step.title).ok();
+        let called = match &step.work {
+            Work::Procedure(call) => format!(": opsctl {} {}", call.run.group(), call.run.name()),
+            _ => String::new(),
+        };
+        writeln!(text, "  {:<24} {:<9} {}{called}", step.id, step.kind.word(), step.title).ok();
     }
     text
 }

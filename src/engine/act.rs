@@ -141,8 +141,8 @@ impl Run {
             subjects.push(SubjectResult {
                 name: item.name.clone().unwrap_or_default(),
                 outcome: acted.outcome,
-                error: None,
-                notes: acted.reason.iter().cloned().collect(),
+                error: acted.reason.clone().filter(|_| acted.outcome >= Outcome::Errored),
+                notes: acted.reason.iter().filter(|_| acted.outcome < Outcome::Errored).cloned().collect(),
                 facts: acted.facts,
                 checks: Vec::new(),
             });

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::Place;
 use super::ask::NoAnswer;
 use super::recorder::Recorder;
 use super::run::Run;
-use crate::model::event::EventKind;
 use crate::model::event::doing::{Ended, Phase};
+use crate::model::event::{EventKind, StepResult};
+use crate::model::outcome::{Outcome, Skip};
 use crate::procedure::document::Work;
 
 impl Run {
@@ -57,17 +59,27 @@ impl Run {
             };
             crew.people.tell(&format!("{}: taking back: {}", step.id, foreseen.plan.does.join("; ")));
             let by = self.settings.operator.clone();
-            if let Err(error) =
-                self.perform_written(place, Phase::Undo, name, &foreseen, act.effect, by, recorder).await
-            {
-                could_not(&error.message);
+            match self.perform_written(place, Phase::Undo, name, &foreseen, act.effect, by, recorder).await {
+                Ok(_) => self.taken_back(place, &act.verify, recorder).await,
+                Err(error) => could_not(&error.message),
             }
         }
         Ok(())
     }
 
+    /// What was taken back proves nothing any more, nor do the looks of when it was done.
+    async fn taken_back(&mut self, place: Place, verify: &[usize], recorder: &mut Recorder) {
+        let reason = Some("done, and taken back".to_owned());
+        let result = StepResult { skip: Some(Skip::Stopped), ..self.result(place, Outcome::Skipped, reason) };
+        self.note(EventKind::StepFinished(Box::new(result.clone())), recorder);
+        self.results[place.0][place.1] = Some(Arc::new(result));
+        for &look in verify {
+            self.look_again((place.0, look), recorder).await;
+        }
+    }
+
     /// What was completed and not taken back yet, the newest first.
-    pub fn to_undo(&self) -> Vec<(super::Place, Option<String>)> {
+    pub fn to_undo(&self) -> Vec<(Place, Option<String>)> {
         let mut completed = Vec::new();
         for (index, planned) in self.planned.iter().enumerate() {
             let Some(record) = self.record.procedures.get(&planned.procedure.id) else { continue };

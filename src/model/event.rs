@@ -108,6 +108,15 @@ pub struct RunStart {
     pub procedures: Vec<ProcedurePlan>,
 }
 
+impl RunStart {
+    /// The command that goes on with the run: as it was typed, without what only a beginning takes.
+    #[must_use]
+    pub fn goes_on(&self) -> String {
+        let words = self.command.split_whitespace().filter(|word| *word != "--new" && !word.starts_with("--resume"));
+        format!("opsctl {} --resume", words.collect::<Vec<_>>().join(" "))
+    }
+}
+
 /// How far a run goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -147,7 +147,10 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 #[must_use]
 pub fn suggestion<'k>(word: &str, known: impl IntoIterator<Item = &'k str>, all: &str) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let list = if known.is_empty() { format!("{all} nothing") } else { format!("{all} {}", known.join(", ")) };
+    if known.is_empty() {
+        return "there are none yet".to_owned();
+    }
+    let list = format!("{all} {}", known.join(", "));
     match nearest(word, known) {
         Some(near) => format!("did you mean `{near}`? {}", sentence(&list)),
         None => list,

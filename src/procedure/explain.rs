@@ -1,65 +1,117 @@
 //! The format for people: the same tables as the loader's, as text.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use indexmap::IndexSet;
 
 use super::keys::{self, Form, KeySpec};
+use crate::action;
+use crate::model::action::Effect;
 use crate::model::fact::FactSpec;
 use crate::model::input::{InputSpec, InputType, Need};
 use crate::model::unit::Quantity;
-use crate::probe::{self, Kind};
+use crate::probe;
 
 /// All that can be explained.
 pub fn topics() -> impl Iterator<Item = &'static str> {
-    probe::KINDS.iter().map(|kind| kind.name).chain(["procedure", "site", "conditions"])
+    let actions = action::KINDS.iter().map(|kind| kind.name).filter(|name| probe::kind(name).is_none());
+    probe::KINDS.iter().map(|kind| kind.name).chain(actions).chain(["procedure", "site", "conditions"])
 }
 
-/// One topic; `None` when there is no such one.
+/// One topic; `None` when there is no such one. What is a kind of both is explained as a probe first.
 #[must_use]
 pub fn topic(word: &str) -> Option<String> {
     Some(match word {
         "procedure" => document("A procedure: one file, PACK/GROUP/NAME.yaml", keys::PROCEDURE),
         "site" => document("The site file: opsctl.yaml", keys::SITE),
         "conditions" => CONDITIONS.to_owned(),
-        _ => kind(probe::kind(word)?),
+        _ => {
+            let probe = probe::kind(word).map(probe_kind);
+            let action = action::kind(word).map(action_kind);
+            let both: Vec<String> = probe.into_iter().chain(action).collect();
+            both.first()?;
+            both.join("\n")
+        }
     })
 }
 
 /// The list of topics.
 #[must_use]
 pub fn kinds() -> String {
-    let mut text = String::from("Kinds of probe; `opsctl explain KIND` shows inputs and facts:\n\n");
+    let mut text = String::from("`opsctl explain KIND` shows the inputs and facts of a kind.\n");
+    text.push_str("\nKinds of probe, which look:\n\n");
     for kind in probe::KINDS {
-        // The first clause; the topic itself has the rest.
-        let clause = kind.about.split([';', ':', '.']).next().unwrap_or_default();
-        paragraph(&mut text, &format!("  {:<9} ", kind.name), 12, clause);
+        clause(&mut text, kind.name, kind.about);
+    }
+    text.push_str("\nKinds of action, which change something:\n\n");
+    for kind in action::KINDS {
+        clause(&mut text, kind.name, kind.about);
     }
     text.push_str("\nAlso: `opsctl explain procedure`, `opsctl explain site`, `opsctl explain conditions`\n");
     text
 }
 
-fn kind(kind: &Kind) -> String {
+/// The first clause; the topic itself has the rest.
+fn clause(text: &mut String, name: &str, about: &str) {
+    let clause = about.split([';', ':', '.']).next().unwrap_or_default();
+    paragraph(text, &format!("  {name:<9} "), 12, clause);
+}
+
+fn probe_kind(kind: &probe::Kind) -> String {
     let mut text = String::new();
-    paragraph(&mut text, &format!("{}: ", kind.name), 0, kind.about);
+    paragraph(&mut text, &format!("{} (probe): ", kind.name), 0, kind.about);
+    inputs(&mut text, kind.inputs);
+    facts(&mut text, "for `expect` and `prefer`", kind.facts);
+    paragraph(&mut text, "Conditions: ", 0, &conditions_for(kind.facts));
+    ending(&mut text, kind.limit, kind.example);
+    text
+}
+
+fn action_kind(kind: &action::Kind) -> String {
+    let mut text = String::new();
+    paragraph(&mut text, &format!("{} (action): ", kind.name), 0, kind.about);
+    inputs(&mut text, kind.inputs);
+    facts(&mut text, "of what was done, for later steps (`steps.ID.facts.NAME`)", kind.facts);
+    paragraph(&mut text, "Checks by itself, in a dry run too: ", 0, kind.checks);
+    paragraph(&mut text, "Effect: ", 0, &effect(kind));
+    ending(&mut text, kind.limit, kind.example);
+    text
+}
+
+/// How much an action of this kind changes.
+#[must_use]
+pub fn effect(kind: &action::Kind) -> String {
+    match (kind.effect, kind.destructive_when) {
+        (Effect::Destructive, _) => "destructive".to_owned(),
+        (effect, "") => format!("{}, or destructive if the step says so", effect.word()),
+        (effect, when) => format!("{}, or destructive if {when}, or if the step says so", effect.word()),
+    }
+}
+
+fn inputs(text: &mut String, specs: &[InputSpec]) {
     text.push_str("\nInputs:\n");
-    if kind.inputs.is_empty() {
+    if specs.is_empty() {
         text.push_str("  none\n");
     }
-    inputs(&mut text, kind.inputs, 2);
-    text.push_str("\nFacts, for `expect` and `prefer`:\n");
-    for fact in kind.facts {
+    input_entries(text, specs, 2);
+}
+
+fn facts(text: &mut String, what_for: &str, specs: &[FactSpec]) {
+    writeln!(text, "\nFacts, {what_for}:").ok();
+    for fact in specs {
         let name = if fact.family { format!("{}: {{ NAME: }}", fact.name) } else { fact.name.to_owned() };
-        entry(&mut text, 2, &name, fact.ty.describe().0, fact.about);
+        entry(text, 2, &name, fact.ty.describe().0, fact.about);
     }
     text.push('\n');
-    paragraph(&mut text, "Conditions: ", 0, &conditions_for(kind.facts));
-    let limit = Quantity::duration(kind.limit).rounded();
+}
+
+fn ending(text: &mut String, limit: Duration, example: &str) {
+    let limit = Quantity::duration(limit).rounded();
     write!(text, "Time limit: {limit}, unless the step has a `timeout`\n\nExample:\n\n").ok();
-    for line in kind.example.lines() {
+    for line in example.lines() {
         writeln!(text, "  {line}").ok();
     }
-    text
 }
 
 /// One condition for each type of fact that there is among `facts`.
@@ -96,7 +148,7 @@ fn entry(text: &mut String, indent: usize, name: &str, ty: &str, about: &str) {
     paragraph(text, &" ".repeat(margin), margin, about);
 }
 
-fn inputs(text: &mut String, specs: &[InputSpec], indent: usize) {
+fn input_entries(text: &mut String, specs: &[InputSpec], indent: usize) {
     for spec in specs {
         let need = match spec.need {
             Need::Required => "; required".to_owned(),
@@ -105,7 +157,7 @@ fn inputs(text: &mut String, specs: &[InputSpec], indent: usize) {
         };
         entry(text, indent, spec.name, &format!("{}{need}", input_type(spec.ty)), spec.about);
         if let InputType::Group(specs) = spec.ty {
-            inputs(text, specs, indent + 4);
+            input_entries(text, specs, indent + 4);
         }
     }
 }

@@ -108,8 +108,8 @@ pub const MESSAGE: &[KeySpec] =
     &[must("template", Form::Id, "a template of the pack or of opsctl, such as outage-notice")];
 
 pub const NOTIFY: &[KeySpec] = &[
-    key("to", Form::TextOrWords, "roles of the site file"),
-    key("escalation", Form::Text, "a policy of the site file, which says whom to tell how and by when"),
+    key("to", Form::TextOrWords, "roles of the site file; together with `escalation` only their tracks of the policy"),
+    key("escalation", Form::Text, "a policy of the site file or the pack: whom to tell, how and by when"),
     key("severity", Form::Text, "the row of the policy; `{{ steps.severity.choice }}`"),
     key("channel", Form::Text, "a channel of the site file; that of the role if not given"),
     must("message", Form::TextOr(MESSAGE), "what they are told"),
@@ -223,6 +223,7 @@ pub const PROCEDURE: &[KeySpec] = &[
 pub const PACK: &[KeySpec] = &[
     key("title", Form::Text, "what the pack is about"),
     key("vars", Form::Vars, "variables, and their values where the site file gives none"),
+    key("escalation", Form::Policies(TRACK), "whom to tell, where the site file has no policy of this name"),
 ];
 
 pub const DATABASE: &[KeySpec] = &[must(
@@ -315,7 +316,7 @@ pub const SITE: &[KeySpec] = &[
     key(
         "escalation",
         Form::Policies(TRACK),
-        "whom to tell, by policy and severity: tracks side by side, each a ladder. The row `default` is for any other severity",
+        "whom to tell, by policy and severity: tracks side by side, each a ladder. The row `default` is for any other severity. A policy of the packs with the same name gives way",
     ),
     key("templates", Form::Choices, "texts of messages, before those of the packs"),
     key("waivers", Form::List(WAIVER), "failures that somebody answers for until a day"),

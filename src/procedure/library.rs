@@ -8,18 +8,19 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use indexmap::IndexMap;
 
-use super::decode::Reader;
 use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
 use super::document::{self, Procedure};
 use super::inputs::Surroundings;
-use super::keys;
-use super::site::{self, PackRef, Site};
+use super::site::{PackRef, Site};
 use super::template::Vars;
 use super::yaml;
 use crate::model::id::ProcedureId;
 
+mod pack;
 mod templates;
 
+pub use pack::policies;
+use pack::{PACK_FILE, Pack};
 pub use templates::template;
 
 /// `pack/group/procedure.yaml` or `pack/templates/name.txt`, and its text.
@@ -263,9 +264,19 @@ impl Library {
     /// The title, without vetting anything; `None` for a file that cannot be read.
     #[must_use]
     pub fn title(&self, id: &ProcedureId) -> Option<String> {
-        let source = self.entries.get(id)?.origin.source().ok()?;
-        let node = yaml::parse(&source).ok()?;
-        node.get("title")?.scalar().map(str::to_owned)
+        self.unvetted(id)?.get("title")?.scalar().map(str::to_owned)
+    }
+
+    /// What people see when this is the right procedure, without vetting anything.
+    #[must_use]
+    pub fn symptoms(&self, id: &ProcedureId) -> Vec<String> {
+        let node = self.unvetted(id);
+        let words = node.as_ref().and_then(|node| node.get("symptoms")?.list()).unwrap_or_default();
+        words.iter().filter_map(|word| word.scalar().map(str::to_owned)).collect()
+    }
+
+    fn unvetted(&self, id: &ProcedureId) -> Option<yaml::Node> {
+        yaml::parse(&self.entries.get(id)?.origin.source().ok()?).ok()
     }
 }
 
@@ -321,7 +332,7 @@ fn shipped(pack: &str) -> Result<Found, Diagnostics> {
         let Some(rest) = name.strip_prefix(pack).and_then(|rest| rest.strip_prefix('/')) else { continue };
         known = true;
         if rest == PACK_FILE {
-            defaults = pack_vars(&Arc::new(Source { name: name.to_owned(), text: text.to_owned() }))?;
+            defaults = Pack::read(&Arc::new(Source { name: name.to_owned(), text: text.to_owned() }))?.vars;
         } else if let Some(id) = rest.strip_suffix(".yaml").and_then(|id| id.parse().ok()) {
             found.push((id, Origin::Shipped { name, text }));
         }
@@ -334,19 +345,6 @@ fn shipped(pack: &str) -> Result<Found, Diagnostics> {
     Err(Diagnostics(vec![Diagnostic::general(format!("there is no built-in pack `{pack}`"), help)]))
 }
 
-/// What a pack says of itself: the defaults of its variables.
-const PACK_FILE: &str = "pack.yaml";
-
-fn pack_vars(source: &Arc<Source>) -> Result<Vars, Diagnostics> {
-    let node = yaml::parse(source).map_err(Diagnostics)?;
-    let reader = Reader::new(Arc::clone(source));
-    let vars = reader
-        .fields(&node, "a pack", keys::PACK)
-        .and_then(|fields| fields.get("vars").map(|node| site::vars(&reader, node)))
-        .unwrap_or_default();
-    if reader.is_clean() { Ok(vars) } else { Err(reader.into_problems()) }
-}
-
 fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
     let fail = |path: &Path, error: &std::io::Error| {
         let help = "`packs` of the site file names built-in packs and folders";
@@ -355,13 +353,14 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
     let sorted = |folder: &Path| -> Result<Vec<DirEntry>, Diagnostics> {
         let entries = std::fs::read_dir(folder).map_err(|error| fail(folder, &error))?;
         let mut entries: Vec<DirEntry> = entries.filter_map(Result::ok).filter(|entry| !is_hidden(entry)).collect();
-        entries.sort_by_cached_key(DirEntry::file_name);
+        // `outage` before `outage-identify`.
+        entries.sort_by_cached_key(|entry| Path::new(&entry.file_name()).with_extension(""));
         Ok(entries)
     };
     let (mut defaults, mut found, mut problems) = (Vars::new(), Vec::new(), Diagnostics::default());
     for entry in sorted(folder)? {
         if entry.file_name() == PACK_FILE {
-            defaults = pack_vars(&read_source(&entry.path())?)?;
+            defaults = Pack::read(&read_source(&entry.path())?)?.vars;
         }
         if !is_folder(&entry) {
             continue;

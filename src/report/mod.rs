@@ -140,5 +140,10 @@ impl Reporter for AtEnd {
 
 /// What to say of a step without a result.
 fn unfinished(step: &StepRecord) -> &'static str {
-    if step.started { "started, but how it ended is not known" } else { "not started" }
+    match (step.started, step.open.is_empty()) {
+        (_, false) => "waits for a person",
+        (true, true) if step.plan.kind == "procedure" => "begun; what it calls stands below",
+        (true, true) => "started, but how it ended is not known",
+        (false, true) => "not started",
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use opsctl::model::fact::FactType;
+use opsctl::action;
+use opsctl::model::fact::{FactSpec, FactType};
 use opsctl::model::input::{InputSpec, InputType, Need};
 use opsctl::model::unit::Quantity;
 use opsctl::probe;
@@ -19,9 +20,10 @@ use regex::Regex;
 use super::site_for_everything;
 
 /// Every generated file of `docs/`, with what it must hold.
-pub fn pages() -> [(&'static str, String); 5] {
+pub fn pages() -> [(&'static str, String); 6] {
     [
         ("probes.md", probes()),
+        ("actions.md", actions()),
         ("format.md", format()),
         ("procedures.md", procedures()),
         ("procedure.schema.json", format!("{:#}\n", schema::procedure())),
@@ -71,8 +73,13 @@ fn probe_kind(text: &mut String, kind: &probe::Kind) {
         text.push_str("| input | is | meaning |\n|---|---|---|\n");
         inputs(text, kind.inputs, "");
     }
+    facts(text, kind.facts);
+    write!(text, "\n```yaml\n{}```\n", kind.example).ok();
+}
+
+fn facts(text: &mut String, specs: &[FactSpec]) {
     text.push_str("\n| fact | is | meaning |\n|---|---|---|\n");
-    for fact in kind.facts {
+    for fact in specs {
         let name = if fact.family { format!("{}: {{ NAME: ... }}", fact.name) } else { fact.name.to_owned() };
         let implied = match fact.implied {
             None => "",
@@ -81,7 +88,6 @@ fn probe_kind(text: &mut String, kind: &probe::Kind) {
         };
         writeln!(text, "| `{name}` | {} | {}{implied} |", fact.ty.describe().0, cell(fact.about)).ok();
     }
-    write!(text, "\n```yaml\n{}```\n", kind.example).ok();
 }
 
 fn inputs(text: &mut String, specs: &[InputSpec], within: &str) {
@@ -97,6 +103,33 @@ fn inputs(text: &mut String, specs: &[InputSpec], within: &str) {
             inputs(text, specs, &format!("{name}."));
         }
     }
+}
+
+// --- kinds of action ---
+
+fn actions() -> String {
+    let mut text = format!("# Kinds of action\n\n{MADE}");
+    text.push_str(
+        "What `opsctl explain KIND` prints. [Acting](acting.md) tells how a step with an action runs: what is shown and \
+         agreed to before, what is looked at afterwards, how it is taken back. An input that takes a list also takes a \
+         single value. Facts are of what was done: later steps read them as `steps.ID.facts.NAME`.\n\n\
+         | kind | does | effect |\n|---|---|---|\n",
+    );
+    for kind in action::KINDS {
+        let about = kind.about.split(". ").next().unwrap_or_default();
+        writeln!(text, "| [{0}](#{0}) | {1} | {2} |", kind.name, cell(about), cell(&explain::effect(kind))).ok();
+    }
+    for kind in action::KINDS {
+        let limit = Quantity::duration(kind.limit).rounded();
+        write!(text, "\n## {}\n\n{} It may take {limit}.\n\n", kind.name, sentence(kind.about)).ok();
+        write!(text, "What it checks by itself, in a dry run too: {}.\n\n", kind.checks).ok();
+        write!(text, "Effect: {}.\n\n", explain::effect(kind)).ok();
+        text.push_str("| input | is | meaning |\n|---|---|---|\n");
+        inputs(&mut text, kind.inputs, "");
+        facts(&mut text, kind.facts);
+        write!(text, "\n```yaml\n{}```\n", kind.example).ok();
+    }
+    text
 }
 
 // --- the documents ---

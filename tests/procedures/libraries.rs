@@ -138,7 +138,7 @@ error: a pack has no key `titel`
 1 | titel: Pack
   | ^^^^^ unknown key
   |
-  = help: did you mean `title`? The keys are title, vars
+  = help: did you mean `title`? The keys are title, vars, escalation
 ",
     );
 }

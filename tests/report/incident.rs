@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use opsctl::model::event::incident::{Mark, Note};
+use opsctl::model::event::people::Ask;
 use opsctl::model::event::{Event, EventKind};
 use opsctl::model::incident::{EntryKind, Points, timeline};
 use opsctl::model::outcome::{Exit, Outcome};
@@ -225,4 +226,13 @@ proptest! {
         prop_assert_eq!(points.to_resolve(), None);
         prop_assert_eq!(points.mitigated, record.mark("mitigated"));
     }
+}
+
+#[test]
+fn what_was_asked_about_a_step_that_is_over_waits_no_longer() {
+    let night = begins().asked("03:02", "clear-cache", Ask::Failure, "failed: no answer");
+    assert!(super::human(&night.0).contains("WAIT  clear-cache"));
+    let night = night.ended("03:03", "clear-cache", Outcome::Passed, |_| {});
+    let text = super::human(&night.0);
+    assert!(text.contains("PASS  clear-cache") && !text.contains("failed: no answer"), "{text}");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::message::Failure;
 use crate::journal::{Access, Filter, Journal, JournalError, Problem};
-use crate::model::event::{Event, EventKind, Mode};
+use crate::model::event::{Event, EventKind, Mode, RunStart};
 use crate::model::id::{ProcedureId, RunId};
 use crate::model::outcome::{Exit, Outcome};
 use crate::model::record::Record;
@@ -101,8 +101,8 @@ pub fn choose(
     };
     if !same(&run) {
         let message = format!("run {} is of another procedure", run.run.short());
-        let command = run.record.start.as_ref().map_or(String::new(), |start| start.command.clone());
-        return Err(Failure::new(message, format!("write `opsctl {command} --resume`")));
+        let command = run.record.start.as_ref().map_or_else(String::new, RunStart::goes_on);
+        return Err(Failure::new(message, format!("write `{command}`")));
     }
     let changed = run.changed(procedures);
     if !changed.is_empty() && !accept_change {

@@ -55,6 +55,18 @@ pub enum Ask {
     Interrupted,
 }
 
+impl Ask {
+    /// What stands before each line of [`Question::does`].
+    #[must_use]
+    pub fn of_what_it_does(self) -> &'static str {
+        match self {
+            Self::Manual | Self::Decision | Self::Approval | Self::Confirm | Self::Failure => "would run",
+            Self::Settle => "was begun",
+            Self::Interrupted => "changed",
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answer {
     pub procedure: ProcedureId,

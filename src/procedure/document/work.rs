@@ -97,7 +97,7 @@ pub struct Approval {
 pub struct Notify {
     /// Roles.
     pub to: Vec<String>,
-    /// A policy of the site file.
+    /// A policy of the site file, or of a pack.
     pub escalation: Option<String>,
     pub severity: Option<Phrase>,
     pub channel: Option<String>,
@@ -134,5 +134,11 @@ impl Phrase {
     pub fn say(&self, context: &minijinja::Value) -> Result<String, String> {
         let node = template::resolve_late(&self.0, context)?;
         Ok(node.scalar().unwrap_or_default().to_owned())
+    }
+
+    /// The text, if it waits for nothing.
+    #[must_use]
+    pub fn plain(&self) -> Option<&str> {
+        self.0.scalar().filter(|_| template::late_reads(&self.0).is_none())
     }
 }

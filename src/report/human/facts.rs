@@ -44,8 +44,9 @@ fn of(subject: &SubjectResult) -> String {
         }
     }
     if subject.checks.is_empty() {
-        let some = subject.facts.iter().take(MOST_FACTS);
-        said.extend(some.map(|(name, value)| format!("{name} {}", in_short(&value.to_string()))));
+        let some = subject.facts.iter().map(|(name, value)| (name, value.to_string()));
+        let some = some.filter(|(_, value)| !value.is_empty()).take(MOST_FACTS);
+        said.extend(some.map(|(name, value)| format!("{name} {}", in_short(&value))));
     }
     format!("{} {}", subject.name, said.join(", ")).trim().to_owned()
 }

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::words::{Clock, spent};
-use crate::model::event::RunStart;
+use crate::model::event::{RunStart, StepResult};
 use crate::model::incident::{self, between};
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Outcome, Skip};
 use crate::model::record::{ProcedureRecord, Record, StepRecord};
 use crate::report::line::{Line, Paint};
 use crate::report::page::Page;
@@ -18,10 +18,8 @@ pub(super) fn goes_on(page: &mut Page, record: &Record, start: &RunStart) {
     if record.suspended.is_none() || record.finished.is_some() {
         return;
     }
-    // As it was typed, which may have been to go on already.
-    let words: Vec<&str> = start.command.split_whitespace().filter(|word| !word.starts_with("--resume")).collect();
     let tasks = ("see and answer", "opsctl tasks".to_owned());
-    for (what, command) in [tasks, ("then go on", format!("opsctl {} --resume", words.join(" ")))] {
+    for (what, command) in [tasks, ("then go on", start.goes_on())] {
         page.line(Line::default().to(6).with(Paint::Dim, what).to(23).with(Paint::Plain, command));
     }
 }
@@ -54,6 +52,13 @@ pub(super) fn step(page: &mut Page, step: &StepRecord) {
         let item = answer.item.as_ref().map_or(String::new(), |item| format!("{item}: "));
         below(Paint::Plain, format!("{item}{}, says {}", incident::said(answer), answer.by));
     }
+    // What a dry run found out; notes are marked like comments.
+    for line in step.result.iter().filter(|result| result.skip == Some(Skip::Simulated)).flat_map(foretold) {
+        match line.strip_prefix("# ") {
+            Some(note) => below(Paint::Dim, format!("note  {note}")),
+            None => below(Paint::Plain, format!("would run  {line}")),
+        }
+    }
     for action in &step.actions {
         let paint =
             if action.end.as_ref().is_some_and(|end| end.ended.is_done()) { Paint::Plain } else { Paint::Unknown };
@@ -68,6 +73,10 @@ pub(super) fn step(page: &mut Page, step: &StepRecord) {
             format!("waits for {}: {}", question.role.as_deref().unwrap_or("an answer"), question.text),
         );
     }
+}
+
+fn foretold(result: &StepResult) -> impl Iterator<Item = &String> {
+    result.evidence.iter().flat_map(|evidence| &evidence.lines)
 }
 
 /// What happened when, and how long it took.

@@ -112,6 +112,7 @@ fn steps(page: &mut Page, procedure: &ProcedureRecord) {
     for step in procedure.steps.values() {
         let (paint, tag) = match &step.result {
             Some(result) => block::tag(&step.plan, result.outcome),
+            None if !step.open.is_empty() => block::tag(&step.plan, Outcome::Pending),
             None => (Paint::Unknown, "----"),
         };
         let id =

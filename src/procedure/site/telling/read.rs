@@ -36,7 +36,7 @@ pub fn read(reader: &Reader, fields: &Fields<'_>, folder: &Path) -> (IndexMap<St
     }
     let roles = roles(reader, fields, &telling);
     if let Some(node) = fields.get("escalation") {
-        telling.policies = policies(reader, node, &roles, &telling);
+        telling.policies = policies(reader, node, Some((&roles, &telling)));
     }
     for (key, node) in entries(reader, fields, "templates", "outage-notice: \"{{ run.site }} is down\"") {
         if let Some(text) = reader.text(node, "a template") {
@@ -209,18 +209,16 @@ fn can_reach(reader: &Reader, node: &Node, name: &str, role: &Role, channel: &st
     reader.error(&node.span, message, "", format!("add `{missing}` to the role, or name another channel"));
 }
 
-fn policies(
-    reader: &Reader,
-    node: &Node,
-    roles: &IndexMap<String, Role>,
-    telling: &Telling,
-) -> IndexMap<String, Policy> {
+/// What a site has. A pack does not know who will be behind its roles: there only the form can be wrong.
+type Known<'a> = Option<(&'a IndexMap<String, Role>, &'a Telling)>;
+
+pub fn policies(reader: &Reader, node: &Node, known: Known<'_>) -> IndexMap<String, Policy> {
     let mut policies = IndexMap::new();
     for (name, node) in mapping(reader, node, "escalation", "outage: { critical: [{ to: it-team }] }") {
         let mut policy = Policy::new();
         for (severity, node) in mapping(reader, node, &name.text, "critical: [{ to: it-team }]") {
             let tracks = reader.items(node, &format!("`{}`", severity.text));
-            let tracks = tracks.iter().filter_map(|track| ladder(reader, track, roles, telling));
+            let tracks = tracks.iter().filter_map(|track| ladder(reader, track, known));
             policy.insert(severity.text.clone(), tracks.collect());
         }
         policies.insert(name.text.clone(), policy);
@@ -228,7 +226,7 @@ fn policies(
     policies
 }
 
-fn ladder(reader: &Reader, node: &Node, roles: &IndexMap<String, Role>, telling: &Telling) -> Option<Vec<Turn>> {
+fn ladder(reader: &Reader, node: &Node, known: Known<'_>) -> Option<Vec<Turn>> {
     let first = reader.fields(node, "a track", keys::TRACK)?;
     let above = first.get("then").map(|node| reader.items(node, "`then`")).unwrap_or_default();
     let above = above.iter().filter_map(|node| reader.fields(node, "a rung", keys::RUNG));
@@ -236,11 +234,16 @@ fn ladder(reader: &Reader, node: &Node, roles: &IndexMap<String, Role>, telling:
     let mut ladder = Vec::new();
     for (index, fields) in all.iter().enumerate() {
         let to = fields.required(reader, "to", "a rung")?;
-        let to = reference(reader, to, "role", roles.keys().map(String::as_str))?;
-        let answer = answer(reader, fields, &to, roles, index + 1 == all.len());
+        let to = match known {
+            Some((roles, _)) => reference(reader, to, "role", roles.keys().map(String::as_str))?,
+            None => reader.text(to, "role")?,
+        };
+        let role = known.and_then(|(roles, _)| roles.get(&to));
+        let answer = answer(reader, fields, &to, role, index + 1 == all.len());
         let channel = fields.get("channel").and_then(|node| {
+            let Some((_, telling)) = known else { return reader.text(node, "channel") };
             let channel = reference(reader, node, "channel", channel_names(telling))?;
-            can_reach(reader, node, &to, roles.get(&to)?, &channel, telling);
+            can_reach(reader, node, &to, role?, &channel, telling);
             Some(channel)
         });
         let within = fields.get("within").and_then(|node| reader.duration(node, "`within`"));
@@ -250,14 +253,8 @@ fn ladder(reader: &Reader, node: &Node, roles: &IndexMap<String, Role>, telling:
 }
 
 /// How long to wait for an answer before the next rung: somebody has to say so.
-fn answer(
-    reader: &Reader,
-    fields: &Fields<'_>,
-    to: &str,
-    roles: &IndexMap<String, Role>,
-    is_last: bool,
-) -> Option<Duration> {
-    let promised = roles.get(to).and_then(|role| role.responds_within);
+fn answer(reader: &Reader, fields: &Fields<'_>, to: &str, role: Option<&Role>, is_last: bool) -> Option<Duration> {
+    let promised = role.and_then(|role| role.responds_within);
     match fields.get("answer") {
         Some(node) if is_last => {
             let help = "add `then: [{ to: ROLE }]` to the track, or remove `answer`";
