@@ -172,7 +172,9 @@ pub fn procedure(procedure: &Procedure, results: &[&StepResult], points: &Points
 /// How much an outcome counts for the run: a step that does not apply or was left out counts for nothing.
 fn weight(outcome: Outcome, skip: Option<Skip>) -> Option<Outcome> {
     match (outcome, skip) {
-        (Outcome::Skipped, Some(Skip::Need | Skip::Stopped | Skip::Simulated)) => Some(Outcome::Errored),
+        (Outcome::Skipped, Some(Skip::Need | Skip::Stopped | Skip::Simulated | Skip::TakenBack)) => {
+            Some(Outcome::Errored)
+        }
         (Outcome::Skipped, Some(Skip::LookOnly)) => Some(Outcome::Pending),
         (Outcome::Skipped, Some(Skip::Condition | Skip::Filter | Skip::Operator)) => None,
         (other, _) => Some(other),

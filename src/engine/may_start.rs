@@ -33,7 +33,7 @@ impl Run {
                 let reason = format!("needs {}, which {}", result.step, ended(result.outcome));
                 let skip = match result.skip {
                     Some(skip @ (Skip::Condition | Skip::LookOnly | Skip::Simulated | Skip::Operator)) => skip,
-                    Some(Skip::Filter | Skip::Need | Skip::Stopped) | None => Skip::Need,
+                    Some(Skip::Filter | Skip::Need | Skip::Stopped | Skip::TakenBack) | None => Skip::Need,
                 };
                 return Err(Box::new(skipped(self, place, skip, &reason)));
             }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::Place;
+use super::act::holds;
 use super::ask::NoAnswer;
 use super::recorder::Recorder;
-use super::run::Run;
+use super::run::{Run, skipped};
+use crate::model::event::EventKind;
 use crate::model::event::doing::{Ended, Phase};
-use crate::model::event::{EventKind, StepResult};
-use crate::model::outcome::{Outcome, Skip};
+use crate::model::outcome::Skip;
+use crate::model::record::ActionRecord;
 use crate::procedure::document::Work;
 
 impl Run {
@@ -59,23 +61,43 @@ impl Run {
             };
             crew.people.tell(&format!("{}: taking back: {}", step.id, foreseen.plan.does.join("; ")));
             let by = self.settings.operator.clone();
-            match self.perform_written(place, Phase::Undo, name, &foreseen, act.effect, by, recorder).await {
-                Ok(_) => self.taken_back(place, &act.verify, recorder).await,
-                Err(error) => could_not(&error.message),
+            if let Err(error) =
+                self.perform_written(place, Phase::Undo, name, &foreseen, act.effect, by, recorder).await
+            {
+                could_not(&error.message);
             }
         }
+        self.take_back_results(recorder).await;
         Ok(())
     }
 
     /// What was taken back proves nothing any more, nor do the looks of when it was done.
-    async fn taken_back(&mut self, place: Place, verify: &[usize], recorder: &mut Recorder) {
-        let reason = Some("done, and taken back".to_owned());
-        let result = StepResult { skip: Some(Skip::Stopped), ..self.result(place, Outcome::Skipped, reason) };
-        self.note(EventKind::StepFinished(Box::new(result.clone())), recorder);
-        self.results[place.0][place.1] = Some(Arc::new(result));
-        for &look in verify {
-            self.look_again((place.0, look), recorder).await;
+    async fn take_back_results(&mut self, recorder: &mut Recorder) {
+        let planned = Arc::clone(&self.planned);
+        for (index, planned) in planned.iter().enumerate() {
+            for (position, step) in planned.procedure.steps.iter().enumerate() {
+                let (place, Work::Action(act)) = ((index, position), &step.work) else { continue };
+                let passed = self.results[index][position].as_ref().is_some_and(|result| holds(result.outcome));
+                if !passed || !self.is_taken_back(place) {
+                    continue;
+                }
+                let result = skipped(self, place, Skip::TakenBack, "done, and taken back");
+                self.note(EventKind::StepFinished(Box::new(result.clone())), recorder);
+                self.results[index][position] = Some(Arc::new(result));
+                for &look in &act.verify {
+                    self.look_again((index, look), recorder).await;
+                }
+            }
         }
+    }
+
+    fn is_taken_back(&self, place: Place) -> bool {
+        let procedure = self.record.procedures.get(&self.planned[place.0].procedure.id);
+        let step = procedure.and_then(|procedure| procedure.steps.get(&self.step(place).id));
+        let is_undone = |action: &ActionRecord| {
+            action.start.phase == Phase::Undo && action.end.as_ref().is_some_and(|end| end.ended.is_done())
+        };
+        step.is_some_and(|step| step.actions.iter().any(is_undone))
     }
 
     /// What was completed and not taken back yet, the newest first.
@@ -85,9 +107,7 @@ impl Run {
             let Some(record) = self.record.procedures.get(&planned.procedure.id) else { continue };
             for (position, step) in planned.procedure.steps.iter().enumerate() {
                 let Some(record) = record.steps.get(&step.id) else { continue };
-                let ended = |action: &&crate::model::record::ActionRecord| {
-                    action.end.as_ref().is_some_and(|end| end.ended.is_done())
-                };
+                let ended = |action: &&ActionRecord| action.end.as_ref().is_some_and(|end| end.ended.is_done());
                 for action in record.actions.iter().filter(ended) {
                     let place = ((index, position), action.start.item.clone());
                     match action.start.phase {

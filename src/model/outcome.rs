@@ -80,6 +80,8 @@ pub enum Skip {
     Simulated,
     /// The operator left it out, with a reason.
     Operator,
+    /// It was done and taken back: it proves nothing any more.
+    TakenBack,
 }
 
 /// Whether a success criterion of the procedure holds.

@@ -160,6 +160,7 @@ fn skipped(skip: Option<Skip>) -> &'static str {
         Some(Skip::Condition) => "does not apply: its condition is false",
         Some(Skip::Filter | Skip::Operator) => "left out by the operator",
         Some(Skip::Need) => "a step that it needs did not pass",
+        Some(Skip::TakenBack) => "done, and taken back",
         Some(Skip::Stopped) => "the run was stopped before it",
         Some(Skip::LookOnly) => "not part of a check, which only looks",
         Some(Skip::Simulated) => "a dry run does not do this",
