@@ -1,0 +1,60 @@
+//! A helpdesk on a machine of its own: an application behind Apache, with MariaDB and Redis, as units of systemd.
+
+use crate::support::case::{Case, Ran, Turn};
+use crate::support::lab::Lab;
+use crate::support::server::wait_until;
+use crate::support::terminal::as_seen;
+
+pub struct Helpdesk {
+    pub lab: Lab,
+    pub case: Case,
+}
+
+impl Helpdesk {
+    /// Works as it should: 60 tickets, half of them open, an answer to each; yesterday's backup has 50, the one before 40.
+    pub fn up() -> Self {
+        let lab = Lab::up(&["dbus.service", "mariadb.service"]);
+        for (file, content) in [
+            ("/srv/helpdesk/setup.sh", include_str!("helpdesk/setup.sh")),
+            ("/srv/helpdesk/helpdesk.sql", include_str!("helpdesk/helpdesk.sql")),
+            ("/srv/helpdesk/wsgi.py", include_str!("helpdesk/wsgi.py")),
+        ] {
+            lab.write(file, content);
+        }
+        lab.run(["bash", "/srv/helpdesk/setup.sh"]).exits(0);
+        let case = Case::inside(&lab, "helpdesk").file("opsctl.yaml", include_str!("helpdesk/opsctl.yaml"));
+        let helpdesk = Self { lab, case };
+        wait_until("the helpdesk", || helpdesk.page() == "200 <h1>Helpdesk</h1><p>30 open tickets, 40 users</p>");
+        helpdesk
+    }
+
+    /// The status and the text of the home page; 000 when nobody answers.
+    pub fn page(&self) -> String {
+        let format = "%{stderr}%{http_code}";
+        let seen = self.lab.run(["curl", "--silent", "--max-time", "10", "--write-out", format, "http://127.0.0.1/"]);
+        format!("{} {}", seen.stderr, seen.stdout)
+    }
+
+    pub fn is_active(&self, unit: &str) -> bool {
+        self.lab.run(["systemctl", "is-active", "--quiet", unit]).exit == 0
+    }
+
+    /// The number that the query gives.
+    pub fn count(&self, query: &str) -> u32 {
+        let seen =
+            self.lab.run(["mariadb", "--batch", "--skip-column-names", "helpdesk_db", "--execute", query]).exits(0);
+        seen.stdout.trim().parse().unwrap_or_else(|_| panic!("no number: {seen}"))
+    }
+
+    /// Runs the lines of a shell, all of which must succeed.
+    pub fn shell(&self, lines: &str) {
+        self.lab.run(["bash", "-euc", lines]).exits(0);
+    }
+
+    /// At a terminal; what stood on it in the end is what it gives.
+    pub fn talk(&self, line: &str, turns: &[(&str, Turn)]) -> Ran {
+        let mut ran = self.case.converse(line, turns);
+        ran.stdout = as_seen(&ran.stdout);
+        ran
+    }
+}
