@@ -97,6 +97,9 @@ impl Terminal {
         for note in &briefing.notes {
             text += &words::labelled("note", note, width);
         }
+        if let Some(next) = briefing.next.as_ref().filter(|_| matches!(question.ask, Ask::Failure | Ask::Decision)) {
+            text += &words::labelled("next", next, width);
+        }
         for (index, (name, means)) in question.choices.iter().enumerate() {
             text += &words::labelled(&format!("{} {name}", index + 1), means, width);
         }
@@ -264,7 +267,7 @@ impl Terminal {
         loop {
             let line = self.line("when was it noticed? HH:MM, or Enter for now> ").await?;
             if line.is_empty() {
-                return None;
+                return Some(Utc::now());
             }
             match super::times::past(&line, self.zone, Utc::now()) {
                 Ok(at) => return Some(at),
