@@ -383,17 +383,21 @@ impl Run {
         seen.collect::<serde_json::Map<_, _>>().into()
     }
 
-    /// What is wrong by now, a line each: in this procedure, and in those that led to it.
+    /// What is wrong by now, a line each: in this procedure, and what those that led to it saw and nobody has looked at
+    /// since.
     pub fn findings(&self, procedure: usize) -> Vec<String> {
+        let others = (0..self.results.len()).filter(|&index| index != procedure && self.called[index]);
         let mut findings = Vec::new();
-        for (index, results) in self.results.iter().enumerate() {
-            if index != procedure && !self.called[index] {
-                continue;
-            }
-            for result in results.iter().flatten() {
-                if matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned) {
+        for index in std::iter::once(procedure).chain(others) {
+            let earlier = if index == procedure { "" } else { "earlier, " };
+            for result in self.results[index].iter().flatten() {
+                let wrong = matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned);
+                let newer = |result: &StepResult| {
+                    self.results[index + 1..].iter().flatten().flatten().any(|newer| newer.step == result.step)
+                };
+                if wrong && !newer(result) {
                     let reason = result.reason.as_deref().unwrap_or_else(|| result.outcome.word());
-                    findings.push(format!("{}: {reason}", result.step));
+                    findings.push(format!("{earlier}{}: {reason}", result.step));
                 }
             }
         }
