@@ -1,28 +1,28 @@
 //! The helpdesk does not answer.
 
 use super::site::Helpdesk;
-use super::{SEEN, talk};
-use crate::support::case::Turn::{self, Do, Type};
+use super::{NOW, PASSED, Turns, agrees, asks, asks_while, talk};
+use crate::support::case::Ran;
 
-/// It was noticed just now, and nobody can work.
-const BEGINS: [(&str, Turn); 3] =
-    [("when was it noticed?", Type(" ")), ("How bad is it?", SEEN), ("number or name", Type("critical"))];
+/// The outage as a whole: nobody can work, then `repair`, then people have tried whether everything works.
+fn outage(helpdesk: &Helpdesk, repair: &Turns) -> Ran {
+    let ends = [
+        asks("Does the helpdesk work again?", "yes"),
+        asks("Log in as a customer", "done"),
+        asks("Open a ticket", "done"),
+        asks("Search, attachments", "done"),
+        asks("Write what the cause was", "done: found by the test"),
+    ];
+    let turns = talk(&[&NOW, &asks("How bad is it?", "critical"), repair, &ends.concat(), &PASSED]);
+    helpdesk.talk("emergency outage", &turns)
+}
 
-/// Everything works again, and people have tried.
-const ENDS: [(&str, Turn); 8] = [
-    ("Does the helpdesk work again?", SEEN),
-    ("number or name", Type("yes")),
-    ("Log in as a customer", Type("done")),
-    ("Open a ticket", Type("done")),
-    ("Search, attachments", Type("done")),
-    ("Write what the cause was", Type("done: found by the test")),
-    ("PASSED", SEEN),
-    ("see it again", SEEN),
-];
+fn restart_web() -> Turns<'static> {
+    agrees("systemctl restart apache2.service", "apache2").into()
+}
 
-/// The database or the web server is restarted, after `y` was not enough.
-fn restarts(name: &'static str, command: &'static str) -> [(&'static str, Turn<'static>); 4] {
-    [(command, SEEN), ("what to type", Type("y")), ("this is destructive", SEEN), ("what to type", Type(name))]
+fn restart_database() -> Turns<'static> {
+    agrees("systemctl restart mariadb.service", "mariadb").into()
 }
 
 #[test]
@@ -30,13 +30,11 @@ fn a_web_server_that_was_killed_is_restarted() {
     let helpdesk = Helpdesk::up();
     helpdesk.shell("systemctl kill --signal=KILL apache2; until systemctl is-failed apache2; do sleep 0.1; done");
     assert_eq!(helpdesk.page(), "000 ");
-    let ran = helpdesk
-        .talk("emergency outage", &talk(&[&BEGINS, &restarts("apache2", "systemctl restart apache2.service"), &ENDS]));
-    println!("{ran}");
-    println!("{}", helpdesk.case.run(["report", "emergency", "--run", "last", "--format", "human"]));
-    println!("{}", helpdesk.case.run(["history"]));
-    println!("{}", helpdesk.case.run(["journal", "verify"]));
-    println!("{}", helpdesk.case.run(["show", "last"]));
+    let ran = outage(&helpdesk, &restart_web());
+    ran.says("svc-apache2  apache2: active false: failed (signal, SIGKILL)")
+        .says("apache2.service: Main process exited,\n          | code=killed, status=9/KILL\n")
+        .says("refused by 127.0.0.1:[port]; tried again\n");
+    helpdesk.works_again(&["restart-apache2, apache2: done, agreed by root"]);
 }
 
 #[test]
@@ -46,34 +44,30 @@ fn a_web_server_with_a_broken_configuration_is_not_restarted_until_it_is_mended(
     helpdesk.shell("systemctl stop apache2");
     let down = || assert!(!helpdesk.is_active("apache2"));
     let mend = || helpdesk.shell("rm /etc/apache2/conf-enabled/broken.conf");
-    let held_back = [
-        ("not done, because apache-configtest does not hold", SEEN),
-        ("retry / skip", Do(&down, "retry")),
-        ("not done, because apache-configtest does not hold", SEEN),
-        ("retry / skip", Do(&mend, "retry")),
-    ];
-    let turns = talk(&[&BEGINS, &held_back, &restarts("apache2", "systemctl restart apache2.service"), &ENDS]);
-    let ran = helpdesk.talk("emergency outage", &turns);
-    println!("{ran}");
+    let refused = "not done, because apache-configtest does not hold";
+    let repair = talk(&[&asks_while(refused, &down, "retry"), &asks_while(refused, &mend, "retry"), &restart_web()]);
+    outage(&helpdesk, &repair)
+        .says("AH00526: Syntax error on line 1 of\n          | /etc/apache2/conf-enabled/broken.conf:\n")
+        .says("note       correct the file and the line that it names, then answer `retry`\n");
+    helpdesk.works_again(&["restart-apache2, apache2: done, agreed by root"]);
 }
 
 #[test]
 fn a_database_that_was_stopped_is_restarted() {
     let helpdesk = Helpdesk::up();
     helpdesk.shell("systemctl stop mariadb");
-    let intact = [("Is the database damaged?", SEEN), ("number or name", Type("intact"))];
-    let restart = restarts("mariadb", "systemctl restart mariadb.service");
-    let ran = helpdesk.talk("emergency outage", &talk(&[&BEGINS, &intact, &restart, &ENDS]));
-    println!("{ran}");
+    let repair = talk(&[&asks("Is the database damaged?", "intact"), &restart_database()]);
+    outage(&helpdesk, &repair).says("found      database-answers: helpdesk: does not answer: 127.0.0.1:[port]");
+    helpdesk.works_again(&["restart-mysql, mariadb: done, agreed by root"]);
 }
 
 #[test]
 fn a_cache_that_was_stopped_is_restarted() {
     let helpdesk = Helpdesk::up();
     helpdesk.shell("systemctl stop redis-server");
-    let restart = [("systemctl restart redis-server.service", SEEN), ("yes / no", Type("yes"))];
-    let ran = helpdesk.talk("emergency outage", &talk(&[&BEGINS, &restart, &ENDS]));
-    println!("{ran}");
+    outage(&helpdesk, &asks("systemctl restart redis-server.service", "yes").into())
+        .says("RuntimeError: Could not connect to Redis at 127.0.0.1:[port]:");
+    helpdesk.works_again(&["restart-redis, redis-server: done, agreed by root"]);
 }
 
 #[test]
@@ -88,15 +82,13 @@ fn a_database_whose_disk_is_full_is_not_restarted_until_there_is_room() {
     );
     let down = || assert!(!helpdesk.is_active("mariadb"));
     let make_room = || helpdesk.shell("rm /var/lib/mysql/core");
-    let held_back = [
-        ("Is the database damaged?", SEEN),
-        ("number or name", Type("intact")),
-        ("not done, because disk does not hold", SEEN),
-        ("retry / skip", Do(&down, "retry")),
-        ("not done, because disk does not hold", SEEN),
-        ("retry / skip", Do(&make_room, "retry")),
-    ];
-    let restart = restarts("mariadb", "systemctl restart mariadb.service");
-    let ran = helpdesk.talk("emergency outage", &talk(&[&BEGINS, &held_back, &restart, &ENDS]));
-    println!("{ran}");
+    let refused = "not done, because disk does not hold";
+    let repair = talk(&[
+        &asks("Is the database damaged?", "intact"),
+        &asks_while(refused, &down, "retry"),
+        &asks_while(refused, &make_room, "retry"),
+        &restart_database(),
+    ]);
+    outage(&helpdesk, &repair).says("disk: /var/lib/mysql: free 0 % (0 B), expected above 5 %").says("make room first");
+    helpdesk.works_again(&["restart-mysql, mariadb: done, agreed by root"]);
 }

@@ -39,11 +39,15 @@ impl Helpdesk {
         self.lab.run(["systemctl", "is-active", "--quiet", unit]).exit == 0
     }
 
-    /// The number that the query gives.
-    pub fn count(&self, query: &str) -> u32 {
-        let seen =
-            self.lab.run(["mariadb", "--batch", "--skip-column-names", "helpdesk_db", "--execute", query]).exits(0);
-        seen.stdout.trim().parse().unwrap_or_else(|_| panic!("no number: {seen}"))
+    /// Runs statements as root, past the application; the rows as lines.
+    pub fn sql(&self, sql: &str) -> String {
+        let client = ["mariadb", "--batch", "--skip-column-names", "helpdesk_db", "--execute", sql];
+        self.lab.run(client).exits(0).stdout.trim().to_owned()
+    }
+
+    /// The name of the backup of that day, such as `yesterday`.
+    pub fn backup(&self, day: &str) -> String {
+        self.lab.run(["date", "--date", day, "+backup_%Y%m%d.sql.gz"]).exits(0).stdout.trim().to_owned()
     }
 
     /// Runs the lines of a shell, all of which must succeed.
@@ -56,5 +60,19 @@ impl Helpdesk {
         let mut ran = self.case.converse(line, turns);
         ran.stdout = as_seen(&ran.stdout);
         ran
+    }
+
+    /// Everything runs and the page is there, and the record of the last run says what was done, how often and by whom.
+    pub fn works_again(&self, actions: &[&str]) {
+        for unit in ["apache2", "mariadb", "redis-server"] {
+            assert!(self.is_active(unit), "{unit} does not run");
+        }
+        assert!(self.page().starts_with("200 <h1>Helpdesk</h1>"), "{}", self.page());
+        self.case.run(["history"]).exits(0).says("passed");
+        let shown = self.case.run(["show", "last"]).exits(0);
+        let done: Vec<&str> =
+            shown.stdout.lines().filter(|line| line.contains(", agreed by ")).map(str::trim).collect();
+        assert_eq!(done, actions, "{shown}");
+        self.case.run(["journal", "verify"]).exits(0).says("the journal is whole").never_says("has no end");
     }
 }
