@@ -1,5 +1,6 @@
 //! Emergencies from the first look to the report, with real servers under systemd: each is really down, and comes back.
 
+mod cut_off;
 mod data_loss;
 mod outage;
 mod security;

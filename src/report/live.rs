@@ -100,6 +100,7 @@ impl<W: Write + Send> Reporter for Live<W> {
             }
             EventKind::ActionFinished(end) => {
                 let word = match end.ended {
+                    Ended::Done if end.phase == Phase::Undo => "taken back",
                     Ended::Done => "done",
                     Ended::Failed => "not done",
                     Ended::Midway => "broken off",

@@ -5,19 +5,48 @@ use super::{NOW, PASSED, Turns, agrees, asks, asks_while, talk};
 use crate::support::case::Ran;
 
 /// The outage as a whole: nobody can work, then `repair`, then people have tried whether everything works.
-fn outage(helpdesk: &Helpdesk, repair: &Turns) -> Ran {
-    let ends = [
+pub fn outage(helpdesk: &Helpdesk, repair: &Turns) -> Ran {
+    let turns = talk(&[&NOW, &asks("How bad is it?", "critical"), repair, &ends()]);
+    helpdesk.talk("emergency outage", &turns)
+}
+
+/// People have tried whether everything works.
+pub fn ends() -> Turns<'static> {
+    let asked = [
         asks("Does the helpdesk work again?", "yes"),
         asks("Log in as a customer", "done"),
         asks("Open a ticket", "done"),
         asks("Search, attachments", "done"),
         asks("Write what the cause was", "done: found by the test"),
     ];
-    let turns = talk(&[&NOW, &asks("How bad is it?", "critical"), repair, &ends.concat(), &PASSED]);
-    helpdesk.talk("emergency outage", &turns)
+    talk(&[&asked.concat(), &PASSED])
 }
 
-fn restart_web() -> Turns<'static> {
+/// What the machine and the record say after an outage that ended well: one change was made.
+pub fn ended(helpdesk: &Helpdesk, change: &str) {
+    helpdesk.works();
+    helpdesk.recorded(&[change]);
+    let marks = ["detected", "identified", "escalated", "restored", "resolved"];
+    let criteria = [
+        "The problem is identified and the right people know",
+        "The helpdesk works again",
+        "The problem is identified within 15 minutes",
+        "The escalation was made according to the procedure",
+        "The users were told about the problem",
+        "The system is restored within 2 hours",
+        "All functions work",
+        "The users were told about the restoration",
+        "The cause is identified",
+    ];
+    helpdesk
+        .report(&marks, &criteria)
+        .says("Detected          [time]\n")
+        .says("Priority          critical\n")
+        .says("Cause             found by the test\n")
+        .says(&format!("[time]  {}", change.trim_end_matches(", agreed by root")));
+}
+
+pub fn restart_web() -> Turns<'static> {
     agrees("systemctl restart apache2.service", "apache2").into()
 }
 
@@ -34,7 +63,7 @@ fn a_web_server_that_was_killed_is_restarted() {
     ran.says("svc-apache2  apache2: active false: failed (signal, SIGKILL)")
         .says("apache2.service: Main process exited,\n          | code=killed, status=9/KILL\n")
         .says("refused by 127.0.0.1:[port]; tried again\n");
-    helpdesk.works_again(&["restart-apache2, apache2: done, agreed by root"]);
+    ended(&helpdesk, "restart-apache2, apache2: done, agreed by root");
 }
 
 #[test]
@@ -49,7 +78,7 @@ fn a_web_server_with_a_broken_configuration_is_not_restarted_until_it_is_mended(
     outage(&helpdesk, &repair)
         .says("AH00526: Syntax error on line 1 of\n          | /etc/apache2/conf-enabled/broken.conf:\n")
         .says("note       correct the file and the line that it names, then answer `retry`\n");
-    helpdesk.works_again(&["restart-apache2, apache2: done, agreed by root"]);
+    ended(&helpdesk, "restart-apache2, apache2: done, agreed by root");
 }
 
 #[test]
@@ -58,7 +87,7 @@ fn a_database_that_was_stopped_is_restarted() {
     helpdesk.shell("systemctl stop mariadb");
     let repair = talk(&[&asks("Is the database damaged?", "intact"), &restart_database()]);
     outage(&helpdesk, &repair).says("found      database-answers: helpdesk: does not answer: 127.0.0.1:[port]");
-    helpdesk.works_again(&["restart-mysql, mariadb: done, agreed by root"]);
+    ended(&helpdesk, "restart-mysql, mariadb: done, agreed by root");
 }
 
 #[test]
@@ -67,7 +96,7 @@ fn a_cache_that_was_stopped_is_restarted() {
     helpdesk.shell("systemctl stop redis-server");
     outage(&helpdesk, &asks("systemctl restart redis-server.service", "yes").into())
         .says("RuntimeError: Could not connect to Redis at 127.0.0.1:[port]:");
-    helpdesk.works_again(&["restart-redis, redis-server: done, agreed by root"]);
+    ended(&helpdesk, "restart-redis, redis-server: done, agreed by root");
 }
 
 #[test]
@@ -90,5 +119,5 @@ fn a_database_whose_disk_is_full_is_not_restarted_until_there_is_room() {
         &restart_database(),
     ]);
     outage(&helpdesk, &repair).says("disk: /var/lib/mysql: free 0 % (0 B), expected above 5 %").says("make room first");
-    helpdesk.works_again(&["restart-mysql, mariadb: done, agreed by root"]);
+    ended(&helpdesk, "restart-mysql, mariadb: done, agreed by root");
 }

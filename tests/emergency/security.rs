@@ -32,5 +32,32 @@ fn an_intruders_accounts_are_locked_and_all_sessions_end() {
         &asks("The signs of the attack have ended", "done"),
         &PASSED,
     ]);
-    let ran = helpdesk.talk("security incident", &turns);
+    helpdesk.talk("security incident", &turns).exits(0);
+    helpdesk.works();
+    let locked =
+        helpdesk.sql("SELECT GROUP_CONCAT(user_id), COUNT(DISTINCT lock_reason) FROM crm_userprofile WHERE is_locked");
+    assert_eq!(locked, "17,23\t1");
+    assert_eq!(helpdesk.sql("SELECT COUNT(*) FROM django_session"), "0");
+    helpdesk.shell("tar --list --file /backups/evidence/logs_*.tar.gz | grep log/django.log >/dev/null");
+    let kept =
+        helpdesk.output("gzip --decompress --stdout /backups/evidence/evidence_*.sql.gz | grep --count e30:test");
+    assert_eq!(kept, "12\n", "the sessions as they were");
+    helpdesk.recorded(&[
+        "preserve-evidence, backup of /var/log: done, agreed by root",
+        "preserve-accounts, backup of helpdesk: done, agreed by root",
+        "stop-apache2, apache2: done, agreed by root",
+        "lock-suspicious, helpdesk: done, agreed by root",
+        "end-sessions, helpdesk: done, agreed by root",
+        "start-apache2, apache2: done, agreed by root",
+    ]);
+    let marks = ["detected", "identified", "neutralised"];
+    let criteria = [
+        "The incident is identified within 30 minutes",
+        "The threat is assessed",
+        "The escalation was made at once",
+        "The threat is neutralised within 2 hours",
+        "Suspicious accounts are locked and their sessions ended",
+        "The signs of the attack have ended",
+    ];
+    let _ = helpdesk.report(&marks, &criteria);
 }

@@ -52,7 +52,12 @@ impl Helpdesk {
 
     /// Runs the lines of a shell, all of which must succeed.
     pub fn shell(&self, lines: &str) {
-        self.lab.run(["bash", "-euc", lines]).exits(0);
+        self.output(lines);
+    }
+
+    /// What the lines of a shell print, all of which must succeed.
+    pub fn output(&self, lines: &str) -> String {
+        self.lab.run(["bash", "-euo", "pipefail", "-c", lines]).exits(0).stdout
     }
 
     /// At a terminal; what stood on it in the end is what it gives.
@@ -62,17 +67,30 @@ impl Helpdesk {
         ran
     }
 
-    /// Everything runs and the page is there, and the record of the last run says what was done, how often and by whom.
-    pub fn works_again(&self, actions: &[&str]) {
+    /// Everything runs, and the page is there.
+    pub fn works(&self) {
         for unit in ["apache2", "mariadb", "redis-server"] {
             assert!(self.is_active(unit), "{unit} does not run");
         }
         assert!(self.page().starts_with("200 <h1>Helpdesk</h1>"), "{}", self.page());
-        self.case.run(["history"]).exits(0).says("passed");
+    }
+
+    /// The record of the last run is whole, and says what was changed, how often, and who agreed.
+    pub fn recorded(&self, actions: &[&str]) -> Ran {
         let shown = self.case.run(["show", "last"]).exits(0);
         let done: Vec<&str> =
             shown.stdout.lines().filter(|line| line.contains(", agreed by ")).map(str::trim).collect();
         assert_eq!(done, actions, "{shown}");
         self.case.run(["journal", "verify"]).exits(0).says("the journal is whole").never_says("has no end");
+        shown
+    }
+
+    /// The report of the last run, which passed: its timeline has `marks`, its criteria are met.
+    pub fn report(&self, marks: &[&str], criteria: &[&str]) -> Ran {
+        self.case.run(["history"]).exits(0).says("  passed      ");
+        let report = self.case.run(["report", "emergency", "--run", "last", "--format", "human"]).exits(0);
+        let marked = marks.iter().map(|mark| format!("  [time]  {mark}  (by root"));
+        let met = criteria.iter().map(|criterion| format!("  met         {criterion}\n"));
+        marked.chain(met).fold(report, |report, line| report.says(&line))
     }
 }

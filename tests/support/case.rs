@@ -34,7 +34,7 @@ pub enum Turn<'t> {
     Type(&'t str),
     /// Keys, without Enter.
     Press(&'t str),
-    /// Something elsewhere while the program waits, and then a line.
+    /// Something elsewhere while the program waits, and then a line; nothing for an empty text.
     Do(&'t dyn Fn(), &'t str),
 }
 
@@ -178,14 +178,13 @@ impl Case {
                 && let Some(at) = memchr::memmem::find(&written[seen..], shown.as_bytes())
             {
                 seen += at + shown.len();
+                if let Turn::Do(work, _) = turn {
+                    work();
+                }
                 let keys = match turn {
-                    Turn::Type("") => String::new(),
-                    Turn::Type(line) => format!("{line}\r"),
+                    Turn::Type("") | Turn::Do(_, "") => String::new(),
+                    Turn::Type(line) | Turn::Do(_, line) => format!("{line}\r"),
                     Turn::Press(keys) => (*keys).to_owned(),
-                    Turn::Do(work, line) => {
-                        work();
-                        format!("{line}\r")
-                    }
                 };
                 keyboard.write_all(keys.as_bytes()).expect("a keyboard");
                 turns.next();

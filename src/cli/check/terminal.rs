@@ -91,8 +91,13 @@ impl Terminal {
             text += &words::labelled("found", &format!("{more} more"), width);
         }
         // What would be run is never cut or folded: it is what is agreed to.
+        let does = match question.ask {
+            Ask::Interrupted => "changed",
+            Ask::Settle => "was begun",
+            _ => "would run",
+        };
         for line in &question.does {
-            writeln!(text, "  would run  {line}").ok();
+            writeln!(text, "  {does:<10} {line}").ok();
         }
         for note in &briefing.notes {
             text += &words::labelled("note", note, width);
