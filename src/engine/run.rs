@@ -383,25 +383,23 @@ impl Run {
         seen.collect::<serde_json::Map<_, _>>().into()
     }
 
-    /// What is wrong by now, a line each: in this procedure, and what those that led to it saw and nobody has looked at
-    /// since.
+    /// What is wrong by now, a line each: in this procedure, and by name what those that led to it saw and nobody has
+    /// looked at since.
     pub fn findings(&self, procedure: usize) -> Vec<String> {
+        let wrong = |index: usize| {
+            let wrong = move |result: &&Arc<StepResult>| {
+                matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned)
+                    && !self.results[index + 1..].iter().flatten().flatten().any(|newer| newer.step == result.step)
+            };
+            self.results[index].iter().flatten().filter(wrong)
+        };
+        let told = |result: &Arc<StepResult>| {
+            format!("{}: {}", result.step, result.reason.as_deref().unwrap_or_else(|| result.outcome.word()))
+        };
         let others = (0..self.results.len()).filter(|&index| index != procedure && self.called[index]);
-        let mut findings = Vec::new();
-        for index in std::iter::once(procedure).chain(others) {
-            let earlier = if index == procedure { "" } else { "earlier, " };
-            for result in self.results[index].iter().flatten() {
-                let wrong = matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned);
-                let newer = |result: &StepResult| {
-                    self.results[index + 1..].iter().flatten().flatten().any(|newer| newer.step == result.step)
-                };
-                if wrong && !newer(result) {
-                    let reason = result.reason.as_deref().unwrap_or_else(|| result.outcome.word());
-                    findings.push(format!("{earlier}{}: {reason}", result.step));
-                }
-            }
-        }
-        findings
+        let earlier: Vec<&str> = others.flat_map(wrong).map(|result| result.step.as_str()).collect();
+        let earlier = (!earlier.is_empty()).then(|| format!("earlier: {}", earlier.join(", ")));
+        wrong(procedure).map(told).chain(earlier).collect()
     }
 
     /// Looks again with a step: its newest result is the one that counts.
