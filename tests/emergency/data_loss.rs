@@ -1,8 +1,8 @@
 //! Data are gone: they come back from a backup, with another person's word.
 
 use super::site::Helpdesk;
-use super::{NOW, PASSED, SEEN, Turns, agrees, asks, talk};
-use crate::support::case::Turn::Type;
+use super::{NOW, PASSED, SEEN, Turns, agrees, asks, asks_while, talk};
+use crate::support::case::Turn::{self, Type};
 
 /// It is known what is lost, and decided to restore.
 fn identified() -> Turns<'static> {
@@ -17,8 +17,8 @@ fn identified() -> Turns<'static> {
     talk(&[&NOW, &asked.concat()])
 }
 
-/// From the choice of the backup to the end.
-fn restored(choice: &str) -> Turns<'_> {
+/// From the choice of the backup to the end, with what goes wrong after the first word to restore.
+fn restored<'t>(choice: &'t str, trouble: &[(&'t str, Turn<'t>)]) -> Turns<'t> {
     talk(&[
         &asks("Choose the newest backup", choice),
         &agrees("systemctl stop apache2.service", "apache2"),
@@ -30,6 +30,7 @@ fn restored(choice: &str) -> Turns<'_> {
         &asks("Another person agrees", "yes"),
         &[("(management)> ", Type("anna"))],
         &agrees("The chosen backup is restored", "helpdesk"),
+        trouble,
         &agrees("What the cache remembers", "cache helpdesk:"),
         &asks("systemctl start apache2.service", "yes"),
         &asks("Log in, open and answer", "done"),
@@ -45,7 +46,7 @@ fn deleted_tickets_come_back_from_the_chosen_backup_when_another_person_agrees()
     helpdesk.sql("DELETE FROM crm_ticket WHERE id % 3 = 0");
     let newest = helpdesk.backup("yesterday");
     let choice = format!("done: {newest}");
-    let ran = helpdesk.talk("emergency data-loss", &talk(&[&identified(), &restored(&choice)]));
+    let ran = helpdesk.talk("emergency data-loss", &talk(&[&identified(), &restored(&choice, &[])]));
     ran.says("orphans: helpdesk: value 20, expected 0")
         .says("share.tickets 125 %, expected at most 100 %")
         .says(&format!("newest of all is {newest}"));
@@ -93,8 +94,16 @@ fn a_table_whose_file_is_damaged_comes_back_with_the_backup() {
          head --bytes=$(stat --format=%s $file) /dev/urandom >$file.new; cat $file.new >$file; rm $file.new
          systemctl start mariadb",
     );
-    let newest = helpdesk.backup("yesterday");
-    let choice = format!("done: {newest}");
-    let ran = helpdesk.talk("emergency data-loss", &talk(&[&identified(), &restored(&choice)]));
-    println!("{ran}");
+    let choice = format!("done: {}", helpdesk.backup("yesterday"));
+    let drop = || _ = helpdesk.sql("DROP TABLE crm_ticketcomment");
+    let trouble = asks_while("could not be backed up first", &drop, "retry");
+    let again = asks("The chosen backup is restored", "helpdesk");
+    let turns = restored(&choice, &talk(&[&trouble, &again]));
+    helpdesk
+        .talk("emergency data-loss", &talk(&[&identified(), &turns]))
+        .says("found      earlier: orphans, check-table-auth-user, rows-against-backup\n")
+        .says("drop that table, then restore");
+    helpdesk.works();
+    assert_eq!(helpdesk.sql("SELECT COUNT(*) FROM crm_ticketcomment"), "50");
+    let _ = helpdesk.report(&["restored"], &["All data of the backup are intact"]);
 }
