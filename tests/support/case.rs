@@ -166,8 +166,7 @@ impl Case {
         // What never comes is waited for no longer than this.
         let (id, (over, ends)) = (Pid::from_child(&script), std::sync::mpsc::channel::<()>());
         let watch = std::thread::spawn(move || {
-            if ends.recv_timeout(std::time::Duration::from_secs(40)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            {
+            if ends.recv_timeout(std::time::Duration::from_mins(2)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 kill_process_group(id, Signal::KILL).ok();
             }
         });
