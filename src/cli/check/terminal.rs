@@ -105,8 +105,9 @@ impl Terminal {
         if let Some(next) = briefing.next.as_ref().filter(|_| matches!(question.ask, Ask::Failure | Ask::Decision)) {
             text += &words::labelled("next", next, width);
         }
+        let longest = question.choices.keys().map(|name| name.chars().count()).max().unwrap_or_default();
         for (index, (name, means)) in question.choices.iter().enumerate() {
-            text += &words::labelled(&format!("{} {name}", index + 1), means, width);
+            text += &words::labelled(&format!("{} {name:<longest$}", index + 1), means, width);
         }
         if let Some(target) = &question.type_to_agree {
             writeln!(text, "  destructive: to do it, {}", self.bold(&format!("type {target}"))).ok();
