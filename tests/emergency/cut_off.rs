@@ -82,6 +82,7 @@ fn what_an_interrupted_restore_had_stopped_is_taken_back() {
         .says("stop-mysql taken back\n")
         .says("stop-apache2 taken back\n")
         .says("INTERRUPTED  emergency data-restore");
+    helpdesk.case.run(["history"]).exits(0).says("  interrupted  emergency data-restore");
     helpdesk.works();
     assert_eq!(helpdesk.sql("SELECT COUNT(*) FROM crm_ticket"), "59", "the restore has not begun");
     helpdesk.recorded(&[
