@@ -1,5 +1,6 @@
 //! The helpdesk does not answer.
 
+use super::data_loss::copied_and_restored;
 use super::site::Helpdesk;
 use super::{NOW, PASSED, Turns, agrees, asks, asks_while, talk};
 use crate::support::case::Ran;
@@ -121,4 +122,25 @@ fn a_database_whose_disk_is_full_is_not_restarted_until_there_is_room() {
     ]);
     outage(&helpdesk, &repair).says("disk: /var/lib/mysql: free 0 % (0 B), expected above 5 %").says("make room first");
     ended(&helpdesk, "restart-mysql, mariadb: done, agreed by root");
+}
+
+#[test]
+fn a_database_that_is_found_damaged_is_restored_within_the_outage() {
+    let helpdesk = Helpdesk::up();
+    helpdesk.shell("systemctl stop mariadb");
+    let choice = format!("done: {}", helpdesk.backup("yesterday"));
+    let turns = talk(&[
+        &NOW,
+        &asks("How bad is it?", "critical"),
+        &asks("Is the database damaged?", "damaged"),
+        &asks("Choose the newest backup", &choice),
+        &agrees("systemctl stop apache2.service", "apache2"),
+        &copied_and_restored(&[]),
+        &ends()[2..],
+    ]);
+    helpdesk.talk("emergency outage", &turns).says("PASS  stop-mysql  nothing to do: mariadb.service does not run");
+    helpdesk.works();
+    assert_eq!(helpdesk.sql("SELECT COUNT(*) FROM crm_ticket"), "50");
+    let criteria = ["The helpdesk works again", "All functions work", "All data of the backup are intact"];
+    let _ = helpdesk.report(&["identified", "restored", "resolved"], &criteria);
 }
