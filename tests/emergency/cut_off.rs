@@ -31,8 +31,8 @@ fn a_run_that_was_interrupted_at_a_question_goes_on_there_and_restarts_nothing_a
     ended(&helpdesk, "restart-apache2, apache2: done, agreed by root");
 }
 
-#[test]
-fn a_restart_during_which_the_program_was_killed_is_settled_by_looking() {
+/// The program was killed while it restarted the web server, which waits for `/run/start` before it comes up.
+fn killed() -> Helpdesk {
     let helpdesk = down();
     helpdesk.lab.write(
         "/etc/systemd/system/apache2.service.d/slow.conf",
@@ -49,6 +49,12 @@ fn a_restart_during_which_the_program_was_killed_is_settled_by_looking() {
     let _ = helpdesk.talk("emergency outage", &begins);
     helpdesk.case.run(["show", "last"]).exits(0).says("restart-apache2, apache2: outcome unknown");
     helpdesk.case.run(["tasks"]).exits(0).says("it was cut off").says("go on with `opsctl emergency outage --resume`");
+    helpdesk
+}
+
+#[test]
+fn a_restart_during_which_the_program_was_killed_is_settled_by_looking() {
+    let helpdesk = killed();
     helpdesk.shell("touch /run/start");
     wait_until("the web server", || helpdesk.is_active("apache2"));
     helpdesk
@@ -61,6 +67,24 @@ fn a_restart_during_which_the_program_was_killed_is_settled_by_looking() {
         "restart-apache2, apache2: was cut off; it was found done: the program ended while this ran; what came of it was \
          found out afterwards, agreed by root",
     );
+}
+
+#[test]
+fn a_restart_that_came_to_nothing_is_asked_about_and_done_again() {
+    let helpdesk = killed();
+    helpdesk.shell("systemctl stop apache2; touch /run/start");
+    let turns = talk(&[
+        &[("was begun  systemctl restart apache2.service", SEEN), ("yes, it had been done / no> ", Type("no"))],
+        &restart_web(),
+        &ends(),
+    ]);
+    helpdesk.talk("emergency outage --resume", &turns).exits(0).says("restart-apache2 had not been done");
+    helpdesk.works();
+    helpdesk.recorded(&[
+        "restart-apache2, apache2: was cut off; it was found not done: the program ended while this ran; what came of it \
+         was found out afterwards, agreed by root",
+        "restart-apache2, apache2: done, agreed by root",
+    ]);
 }
 
 #[test]
