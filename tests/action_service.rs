@@ -189,7 +189,7 @@ fn a_start_that_fails_says_why_with_the_last_lines_of_the_journal() {
         );
         let error = service("shop", "restarted").run().expect_err("a failure");
         assert_eq!((error.code, error.changed), ("failed", Changed::Perhaps));
-        let begin = "the restart of shop.service failed (failed): it is failed (failed), result exit-code, its main \
+        let begin = "the restart of shop.service failed (failed): it is failed, result exit-code, its main \
                      process ended with exit status 7; the journal's last lines: ";
         assert!(error.message.starts_with(begin), "{}", error.message);
         for line in ["reading shop.conf", "port 80 is taken"] {

@@ -17,6 +17,7 @@ mod cli;
 mod docs;
 mod drill;
 mod drill_emergency;
+mod emergency;
 mod engine;
 mod escalation;
 mod examples;

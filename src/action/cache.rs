@@ -178,7 +178,7 @@ impl Cache {
             let pattern = prefix.pattern();
             does.push(format!("SCAN 0 MATCH {} COUNT {}", shown::quoted(&pattern), keys::PORTION));
             does.push(format!("UNLINK the {} keys that begin with {begin}", found.count));
-            notes.push(format!("keys that begin with {begin}: {}", found.shown.join(", ")));
+            notes.push(format!("such as {}", found.shown.join(", ")));
             count += found.count;
         }
         if self.prefixes.iter().any(Prefix::has_wildcards) {

@@ -259,11 +259,17 @@ impl Restore {
                 let name = name.ok_or_else(|| changed("the plan names no scratch database of this run".to_owned()))?;
                 self.fill_scratch(&target, &name, &dump, &bound, &mut subject).await?
             }
-            To::Database { safety_folder, .. } => {
+            To::Database { name, safety_folder } => {
                 let mut job = replace::safety(&target, safety_folder, cx);
                 job.path = planned.safety.ok_or_else(|| changed("the plan names no safety backup".to_owned()))?;
                 job.check(&bound).await?;
-                let Made { sha256, .. } = job.make(cx, &bound).await?;
+                let Made { sha256, .. } = job.make(cx, &bound).await.map_err(|error| {
+                    let begin = format!("nothing was restored, for {name} could not be backed up first");
+                    let help = "a table that cannot be read keeps it from being backed up: once the server's data folder \
+                                is copied, drop that table, then restore";
+                    let message = format!("{begin}: {}", error.message);
+                    ActionError { message, ..ActionError::from(error) }.help(help)
+                })?;
                 let safety = job.path.display().to_string();
                 subject.set("safety_backup", Value::text(&safety));
                 subject.set("safety_sha256", Value::text(sha256));

@@ -63,16 +63,25 @@ fn as_text(runs: &[RunSummary], timezone: chrono_tz::Tz, journal: &str) -> Strin
         let short = run.run.short();
         let alike = runs.iter().filter(|other| other.run.short() == short).count();
         let id = if alike > 1 { run.run.to_string() } else { short };
-        let outcome = run.finished.map_or("unfinished", |finished| finished.outcome.word());
+        let outcome = how(run);
         let started = run.started.with_timezone(&timezone).format("%Y-%m-%d %H:%M:%S");
         writeln!(text, "{id}  {started}  {outcome:<10}  {}  by {}", run.command, run.operator).ok();
     }
     text
 }
 
+/// How it ended, in a word.
+fn how(run: &RunSummary) -> &'static str {
+    match run.finished {
+        None => "unfinished",
+        Some(finished) if matches!(finished.exit, Exit::Interrupted | Exit::Terminated) => "interrupted",
+        Some(finished) => finished.outcome.word(),
+    }
+}
+
 /// `passed today 08:00`, for lists of procedures.
 pub fn when_and_how(run: &RunSummary, zone: chrono_tz::Tz) -> String {
-    let outcome = run.finished.map_or("unfinished", |finished| finished.outcome.word());
+    let outcome = how(run);
     format!("{outcome} {}", run.started.with_timezone(&zone).format("%a %Y-%m-%d %H:%M"))
 }
 

@@ -59,6 +59,12 @@ pub struct Failure {
     pub help: Option<String>,
 }
 
+impl From<ActionError> for Failure {
+    fn from(error: ActionError) -> Self {
+        Self { reason: error.message, help: error.help }
+    }
+}
+
 /// How long the effects of an action may take to show in the looks that verify it.
 pub const SETTLE: Duration = Duration::from_secs(15);
 
@@ -213,15 +219,13 @@ impl Run {
         for &look in &act.precheck {
             let seen = self.look_again((place.0, look), recorder).await;
             if !holds(seen.outcome) {
-                let why = seen.reason.clone().unwrap_or_else(|| seen.outcome.word().to_owned());
-                let reason = format!("not done, because {} does not hold: {why}", seen.step);
-                return Ok(Err(Failure { reason, help: seen.help.clone() }));
+                return Ok(Err(self.missing((place.0, look), &seen, "not done, because")));
             }
         }
         let limit = self.step(place).timeout;
         let foreseen = match self.plan(&act.doing, &self.context_for(place, item), limit).await {
             Ok(foreseen) => foreseen,
-            Err(error) => return Ok(Err(Failure { reason: error.message, help: error.help })),
+            Err(error) => return Ok(Err(error.into())),
         };
         if foreseen.plan.settled {
             let why = foreseen.plan.notes.join("; ");
@@ -240,7 +244,7 @@ impl Run {
             self.perform_written(place, Phase::Do, item.name.clone(), &foreseen, act.effect, agreed_by, recorder).await;
         let seen = match done {
             Ok(seen) => seen,
-            Err(error) => return Ok(Err(Failure { reason: error.message, help: error.help })),
+            Err(error) => return Ok(Err(error.into())),
         };
         if let Err(failure) = self.verify(place, act, SETTLE, recorder).await {
             return Ok(Err(failure));
@@ -396,14 +400,21 @@ impl Run {
                     break;
                 }
                 if Instant::now() >= until || self.stop.token.is_cancelled() {
-                    let why = seen.reason.clone().unwrap_or_else(|| seen.outcome.word().to_owned());
-                    let reason = format!("done, but {} does not hold: {why}", seen.step);
-                    return Err(Failure { reason, help: seen.help.clone() });
+                    return Err(self.missing((place.0, look), &seen, "done, but"));
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
         Ok(())
+    }
+
+    /// What has to hold and does not, and what to do about it.
+    fn missing(&self, place: Place, seen: &StepResult, what: &str) -> Failure {
+        let why = seen.reason.as_deref().unwrap_or_else(|| seen.outcome.word());
+        Failure {
+            reason: format!("{what} {} does not hold: {why}", seen.step),
+            help: seen.help.clone().or_else(|| self.step(place).next.clone()),
+        }
     }
 
     /// What to do after a failure: what the operator says, or what the procedure says when nobody is there.

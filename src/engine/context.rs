@@ -1,7 +1,10 @@
 //! What expressions see of a run, and what messages say of it.
 
+use std::sync::Arc;
+
 use super::judge;
 use super::run::Run;
+use crate::model::event::StepResult;
 use crate::model::id::ProcedureId;
 use crate::model::outcome::Outcome;
 use crate::procedure::document::Work;
@@ -56,20 +59,22 @@ impl Run {
         seen.collect::<serde_json::Map<_, _>>().into()
     }
 
-    /// What is wrong by now, a line each: in this procedure, and in those that led to it.
+    /// What is wrong by now, a line each: in this procedure, and by name what those that led to it saw and nobody has
+    /// looked at since.
     pub fn findings(&self, procedure: usize) -> Vec<String> {
-        let mut findings = Vec::new();
-        for (index, results) in self.results.iter().enumerate() {
-            if index != procedure && !self.called[index] {
-                continue;
-            }
-            for result in results.iter().flatten() {
-                if matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned) {
-                    let reason = result.reason.as_deref().unwrap_or_else(|| result.outcome.word());
-                    findings.push(format!("{}: {reason}", result.step));
-                }
-            }
-        }
-        findings
+        let wrong = |index: usize| {
+            let wrong = move |result: &&Arc<StepResult>| {
+                matches!(result.outcome, Outcome::Failed | Outcome::Errored | Outcome::Warned)
+                    && !self.results[index + 1..].iter().flatten().flatten().any(|newer| newer.step == result.step)
+            };
+            self.results[index].iter().flatten().filter(wrong)
+        };
+        let told = |result: &Arc<StepResult>| {
+            format!("{}: {}", result.step, result.reason.as_deref().unwrap_or_else(|| result.outcome.word()))
+        };
+        let others = (0..self.results.len()).filter(|&index| index != procedure && self.called[index]);
+        let earlier: Vec<&str> = others.flat_map(wrong).map(|result| result.step.as_str()).collect();
+        let earlier = (!earlier.is_empty()).then(|| format!("earlier: {}", earlier.join(", ")));
+        wrong(procedure).map(told).chain(earlier).collect()
     }
 }

@@ -307,7 +307,10 @@ impl Run {
         let Some((place, _)) = self.to_undo().into_iter().next().filter(|_| asks) else { return true };
         let text = "interrupted after something was changed: go on later, take back what was done, or leave it?";
         let mut question = self.question(place, None, Ask::Interrupted, text);
-        let done = self.to_undo().into_iter().map(|(place, _)| self.step(place).title.clone());
+        let done = self.to_undo().into_iter().map(|(place, _)| match &self.step(place).work {
+            Work::Action(act) if act.undo.is_none() => format!("{} (cannot be taken back)", self.step(place).title),
+            _ => self.step(place).title.clone(),
+        });
         question.does = done.collect();
         let briefing = self.briefing(place, &[]);
         let reply = match people.ask(&question, &briefing).await {

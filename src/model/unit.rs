@@ -182,8 +182,9 @@ impl Quantity {
                 0.0 => "s",
                 m if m < 0.9995 => "ms",
                 m if m < 120.0 => "s",
-                m if m < 7200.0 => "min",
-                m if m < 2.0 * 86_400.0 => "h",
+                // What would be shown as 120 min or 48 h has the next unit.
+                m if m < 119.5 * 60.0 => "min",
+                m if m < 47.95 * 3600.0 => "h",
                 _ => "d",
             },
         };

@@ -118,7 +118,7 @@ fn summary(record: &Record) -> Vec<String> {
         (tally.failed - failed, "failed"),
         (tally.errored, "errored"),
         (tally.warned - warned, "warned"),
-        (failed + warned, "found"),
+        (failed + warned, "with findings"),
         (tally.pending, "pending"),
         (tally.waived, "waived"),
         (tally.skipped, "skipped"),
@@ -129,7 +129,8 @@ fn summary(record: &Record) -> Vec<String> {
     if record.finished.is_none() || record.interrupted.is_some() {
         let stopped = results(record).filter(|(_, result)| result.skip == Some(Skip::Stopped)).count();
         let done = steps - tally.unfinished - stopped;
-        let trouble = left.into_iter().filter(|(_, word)| matches!(*word, "failed" | "errored" | "warned" | "found"));
+        let trouble =
+            left.into_iter().filter(|(_, word)| matches!(*word, "failed" | "errored" | "warned" | "with findings"));
         let waits = record.suspended.clone().filter(|_| record.finished.is_none());
         return waits
             .into_iter()

@@ -30,6 +30,17 @@ pub struct Case {
     before: Vec<String>,
 }
 
+/// What somebody at a terminal does.
+#[derive(Clone, Copy)]
+pub enum Turn<'t> {
+    /// A line; nothing for an empty text.
+    Type(&'t str),
+    /// Keys, without Enter.
+    Press(&'t str),
+    /// Something elsewhere while the program waits, and then a line; nothing for an empty text.
+    Do(&'t dyn Fn(), &'t str),
+}
+
 pub const EXE: &str = env!("CARGO_BIN_EXE_opsctl");
 
 /// Under `nohup` the tests ignore this signal, and what they start would inherit that.
@@ -144,21 +155,34 @@ impl Case {
     /// At a terminal: whenever the next of `turns` shows what it waits for, types what belongs to it; nothing for an empty
     /// text, Enter alone for a space.
     pub fn talk(&self, line: &str, turns: &[(&str, &str)]) -> Ran {
+        let turns: Vec<(&str, Turn)> = turns.iter().map(|(shown, typed)| (*shown, Turn::Type(typed))).collect();
+        self.converse(line, &turns)
+    }
+
+    /// At a terminal: whenever the next of `turns` shows what it waits for, does what belongs to it.
+    pub fn converse(&self, line: &str, turns: &[(&str, Turn)]) -> Ran {
         let mut script = self.on_a_terminal(line);
-        let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script is there");
+        let script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        let mut script = script.spawn().expect("script is there");
         let (mut keyboard, mut screen) = (script.stdin.take().expect("a pipe"), script.stdout.take().expect("a pipe"));
         let (mut written, mut piece, mut seen) = (Vec::new(), [0; 4096], 0);
         let watch = Watch::over(&script);
         let mut turns = turns.iter().peekable();
         while let Ok(length @ 1..) = screen.read(&mut piece) {
             written.extend_from_slice(&piece[..length]);
-            while let Some((shown, typed)) = turns.peek()
+            while let Some((shown, turn)) = turns.peek()
                 && let Some(at) = memchr::memmem::find(&written[seen..], shown.as_bytes())
             {
                 seen += at + shown.len();
-                if !typed.is_empty() {
-                    keyboard.write_all(format!("{typed}\r").as_bytes()).expect("a keyboard");
+                if let Turn::Do(work, _) = turn {
+                    work();
                 }
+                let keys = match turn {
+                    Turn::Type("") | Turn::Do(_, "") => String::new(),
+                    Turn::Type(line) | Turn::Do(_, line) => format!("{line}\r"),
+                    Turn::Press(keys) => (*keys).to_owned(),
+                };
+                keyboard.write_all(keys.as_bytes()).expect("a keyboard");
                 turns.next();
             }
         }
@@ -166,7 +190,8 @@ impl Case {
         let status = script.wait().expect("script ends");
         let output = Output { status, stdout: written, stderr: Vec::new() };
         let ran = Ran::of(output, self.folder.path());
-        assert!(turns.peek().is_none(), "never came: {:?}\n{}", turns.peek(), ran.stdout);
+        let missed = turns.peek().map(|(shown, _)| shown);
+        assert!(missed.is_none(), "never came: {missed:?}\n{}", ran.stdout);
         ran
     }
 
@@ -220,7 +245,8 @@ impl Watch {
         let (id, (over, ends)) = (Pid::from_child(child), channel::<()>());
         let thread = std::thread::spawn(move || {
             if ends.recv_timeout(Duration::from_mins(2)) == Err(RecvTimeoutError::Timeout) {
-                kill_process(id, Signal::KILL).ok();
+                // As a whole where it leads a group, as what enters a machine does.
+                kill_process_group(id, Signal::KILL).or_else(|_| kill_process(id, Signal::KILL)).ok();
             }
         });
         Self { over, thread }

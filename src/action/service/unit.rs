@@ -113,7 +113,7 @@ impl Unit {
 
     /// As `systemctl status` shows it.
     pub fn state(&self) -> String {
-        format!("{} ({})", self.active, self.sub)
+        if self.sub == self.active { self.active.clone() } else { format!("{} ({})", self.active, self.sub) }
     }
 
     pub fn is_crash_looping(&self) -> bool {

@@ -91,14 +91,23 @@ impl Terminal {
             text += &words::labelled("found", &format!("{more} more"), width);
         }
         // What would be run is never cut or folded: it is what is agreed to.
+        let does = match question.ask {
+            Ask::Interrupted => "changed",
+            Ask::Settle => "was begun",
+            _ => "would run",
+        };
         for line in &question.does {
-            writeln!(text, "  would run  {line}").ok();
+            writeln!(text, "  {does:<10} {line}").ok();
         }
         for note in &briefing.notes {
             text += &words::labelled("note", note, width);
         }
+        if let Some(next) = briefing.next.as_ref().filter(|_| matches!(question.ask, Ask::Failure | Ask::Decision)) {
+            text += &words::labelled("next", next, width);
+        }
+        let longest = question.choices.keys().map(|name| name.chars().count()).max().unwrap_or_default();
         for (index, (name, means)) in question.choices.iter().enumerate() {
-            text += &words::labelled(&format!("{} {name}", index + 1), means, width);
+            text += &words::labelled(&format!("{} {name:<longest$}", index + 1), means, width);
         }
         if let Some(target) = &question.type_to_agree {
             writeln!(text, "  destructive: to do it, {}", self.bold(&format!("type {target}"))).ok();
@@ -264,7 +273,7 @@ impl Terminal {
         loop {
             let line = self.line("when was it noticed? HH:MM, or Enter for now> ").await?;
             if line.is_empty() {
-                return None;
+                return Some(Utc::now());
             }
             match super::times::past(&line, self.zone, Utc::now()) {
                 Ok(at) => return Some(at),

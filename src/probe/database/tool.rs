@@ -234,7 +234,10 @@ impl Running {
             Some(errors) => within(bound, &self.name, async { Ok(errors.await.unwrap_or_default()) }).await?,
             None => String::new(),
         };
-        Err(ProbeError::new("tool_failed", format!("{}: {}", self.name, complaint(&said, &status.to_string()))))
+        let said = complaint(&said, &status.to_string());
+        // Many begin with their own name.
+        let name = format!("{}: ", self.name);
+        Err(ProbeError::new("tool_failed", name.clone() + said.strip_prefix(&name).unwrap_or(&said)))
     }
 
     /// Ends the whole group, and waits until it is gone.

@@ -24,7 +24,7 @@ const MOST_OUTPUT: usize = 16 * 1024 * 1024;
 const LOG_LIMIT: Duration = Duration::from_secs(5);
 
 /// Log lines of a unit that are kept, and characters of each.
-const LOG_LINES: usize = 20;
+const LOG_LINES: usize = 10;
 const LOG_LINE: usize = 400;
 
 /// The systemd of this machine, for one look.
@@ -99,7 +99,7 @@ impl<'c> Systemd<'c> {
     /// The last lines that the journal has of `unit`; the error says why it cannot be read.
     pub async fn last_lines(&self, unit: &str) -> Result<Vec<String>, String> {
         let (unit, lines) = (format!("--unit={unit}"), format!("--lines={LOG_LINES}"));
-        let args = [unit.as_str(), &lines, "--quiet", "--no-pager", "--output=short-iso"];
+        let args = [unit.as_str(), &lines, "--quiet", "--no-pager", "--no-hostname", "--output=short"];
         let answer = self.run("journalctl", args, LOG_LIMIT).await.map_err(|error| error.message)?;
         if !answer.status.success() {
             let said = answer.stderr.last_line().unwrap_or_else(|| "journalctl did not say why".to_owned());

@@ -198,10 +198,11 @@ fn seen(result: &StepResult) -> String {
         (!seen.is_empty()).then(|| format!("{} {}", subject.name, seen.join(", ")).trim().to_owned())
     };
     let seen: Vec<String> = result.subjects.iter().filter_map(unmet).take(3).collect();
-    match (&result.reason, seen.is_empty()) {
-        (_, false) => format!(" ({})", seen.join("; ")),
-        (Some(reason), true) => format!(" ({reason})"),
-        (None, true) => String::new(),
+    match (&result.reason, seen.as_slice()) {
+        // What the facts alone do not say: why nothing answered, since when.
+        (Some(reason), [] | [_]) => format!(" ({reason})"),
+        (None, []) => String::new(),
+        (_, seen) => format!(" ({})", seen.join("; ")),
     }
 }
 
