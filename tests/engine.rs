@@ -25,6 +25,7 @@ mod acting;
 mod bounds;
 mod criteria;
 mod ending;
+mod leading;
 mod order;
 mod secrets;
 mod steps;

@@ -25,6 +25,7 @@ use clap::ArgMatches;
 
 use crate::drill::Practised;
 use crate::model::outcome::Exit;
+use crate::procedure::library::builtin_pack_with;
 use message::Failure;
 use settings::Globals;
 
@@ -83,6 +84,15 @@ fn run(args: &[OsString], globals: &Globals) -> Done {
         }
         (Err(failure), Some(_)) => return Err(failure),
     };
+    if let Some(group) = first.filter(|group| !library.groups().contains_key(group))
+        && let Some(pack) = builtin_pack_with(group)
+    {
+        let help = format!(
+            "the built-in pack `{pack}` has it: name it in `packs` of the site file (`opsctl init` writes one), or \
+             practise with `opsctl drill {group}`"
+        );
+        return Err(Failure::new(format!("no pack of this site has `{group}`"), help));
+    }
     let command = tree::whole(&library, globals, &site);
     if first == Some("completions") || first == Some("man") {
         return shell::run(command, args);

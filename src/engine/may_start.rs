@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::Place;
 use super::run::{Run, skipped, unseen};
 use crate::model::event::{Mode, StepResult};
+use crate::model::id::StepId;
 use crate::model::outcome::{Outcome, Skip};
 use crate::procedure::document::{Step, Work};
 
@@ -24,8 +25,10 @@ impl Run {
         if self.deadline(place.0).is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Box::new(skipped(self, place, Skip::Stopped, BUDGET_SPENT)));
         }
-        if let Some(result) = self.depends_on_people(place) {
-            return Err(Box::new(result));
+        if let Some(undone) = self.undone_before(place) {
+            // What a procedure would do is shown whoever decides that it is called.
+            let shows = self.settings.mode == Mode::DryRun && matches!(step.work, Work::Procedure(_));
+            return if shows { Ok(()) } else { Err(Box::new(self.depends_on(place, undone))) };
         }
         for &need in step.needs.iter().filter(|_| !step.always) {
             let Some(result) = &self.results[place.0][need] else { continue };
@@ -58,31 +61,39 @@ impl Run {
         Ok(())
     }
 
-    /// In a run that only looks: the result of a step that reads or needs what only a person or an action gives.
-    fn depends_on_people(&self, place: Place) -> Option<StepResult> {
+    /// In a run that only looks: what the step reads or needs and only a person or an action gives.
+    fn undone_before(&self, place: Place) -> Option<&StepId> {
         if self.settings.mode == Mode::Run {
             return None;
         }
-        let step = self.step(place);
-        let undone = |result: &&StepResult| {
+        let on = self.step(place).after.iter().map(|&earlier| (place.0, earlier)).find(|&on| self.is_undone(on));
+        let on = on.or_else(|| {
+            let steps = self.planned[place.0].procedure.steps.iter().enumerate();
+            let verifies = |step: &Step| matches!(&step.work, Work::Action(act) if act.verify.contains(&place.1));
+            let mut verified = steps.filter(|(_, step)| verifies(step)).map(|(action, _)| (place.0, action));
+            let result = |on: Place| self.results[on.0][on.1].as_ref();
+            verified.find(|&on| result(on).is_some_and(|result| result.skip == Some(Skip::Simulated)))
+        })?;
+        Some(&self.step(on).id)
+    }
+
+    /// Whether it, or a step of the procedure that it called, was left to a person or only simulated.
+    fn is_undone(&self, (procedure, position): Place) -> bool {
+        let undone = |result: &StepResult| {
             result.outcome == Outcome::Pending || matches!(result.skip, Some(Skip::LookOnly | Skip::Simulated))
         };
-        let on = step.after.iter().filter_map(|&earlier| self.results[place.0][earlier].as_deref()).find(undone);
-        let on = on.or_else(|| {
-            let steps = self.planned[place.0].procedure.steps.iter().zip(&self.results[place.0]);
-            let verifies = |step: &Step| matches!(&step.work, Work::Action(act) if act.verify.contains(&place.1));
-            let simulated = steps.filter(|(step, _)| verifies(step)).filter_map(|(_, result)| result.as_deref());
-            simulated.into_iter().find(|result| result.skip == Some(Skip::Simulated))
-        })?;
+        let called = self.caller.iter().position(|caller| *caller == Some((procedure, position)));
+        self.results[procedure][position].as_deref().is_some_and(undone)
+            || called.is_some_and(|called| (0..self.results[called].len()).any(|step| self.is_undone((called, step))))
+    }
+
+    fn depends_on(&self, place: Place, undone: &StepId) -> StepResult {
         if self.settings.mode == Mode::Check {
-            let reason = format!("depends on {}, which a check does not do", on.step);
-            return Some(skipped(self, place, Skip::LookOnly, &reason));
+            return skipped(self, place, Skip::LookOnly, &format!("depends on {undone}, which a check does not do"));
         }
-        let reason = format!("could not tell: depends on {}, which a dry run does not do", on.step);
-        let procedure = self.planned[place.0].procedure.id.clone();
-        let mut result = unseen(procedure, step.id.clone(), Outcome::Errored, None, &reason);
-        result.skip = Some(Skip::Simulated);
-        Some(result)
+        let reason = format!("could not tell: depends on {undone}, which a dry run does not do");
+        let id = self.planned[place.0].procedure.id.clone();
+        unseen(id, self.step(place).id.clone(), Outcome::Errored, Some(Skip::Simulated), &reason)
     }
 }
 

@@ -324,6 +324,17 @@ pub fn builtin_packs() -> Vec<&'static str> {
     names
 }
 
+/// The built-in pack that has procedures in `group`.
+#[must_use]
+pub fn builtin_pack_with(group: &str) -> Option<&'static str> {
+    let pack_of = |(path, _): &(&'static str, &str)| {
+        let (pack, rest) = path.split_once('/')?;
+        let id: ProcedureId = rest.strip_suffix(".yaml")?.parse().ok()?;
+        (id.group() == group).then_some(pack)
+    };
+    SHIPPED.iter().find_map(pack_of)
+}
+
 fn shipped(pack: &str) -> Result<Found, Diagnostics> {
     let mut defaults = Vars::new();
     let mut found = Vec::new();

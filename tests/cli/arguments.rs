@@ -77,3 +77,12 @@ fn the_manual_page_is_one() {
     assert!(ran.stdout.lines().any(|line| line.starts_with(".TH opsctl 1")), "{ran}");
     ran.says(".SH NAME").says(".SH SYNOPSIS").says("opsctl\\-daily");
 }
+
+#[test]
+fn a_group_of_a_pack_that_the_site_does_not_name_is_told_with_its_pack() {
+    for words in [&["emergency", "outage"][..], &["emergency"]] {
+        let ran = both("elsewhere").run(words).exits(3);
+        let ran = ran.says_on_stderr("no pack of this site has `emergency`");
+        ran.says_on_stderr("the built-in pack `helpdesk` has it").says_on_stderr("`opsctl drill emergency`");
+    }
+}
