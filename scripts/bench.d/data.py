@@ -121,9 +121,10 @@ def damaged(whole, path):
 
 
 def procedures(folder, shipped):
-    """Copies of the shipped procedures of the helpdesk under other names, in ten groups."""
+    """The shipped procedures of the helpdesk, and copies of them under other names, in ten groups."""
+    shutil.copytree(shipped, folder)
     sources = sorted(glob.glob(f"{shipped}/*/*.yaml"))
-    for number in range(PROCEDURES):
+    for number in range(len(sources), PROCEDURES):
         group = os.path.join(folder, f"group-{number % 10}")
         os.makedirs(group, exist_ok=True)
         shutil.copyfile(sources[number % len(sources)], os.path.join(group, f"procedure-{number}.yaml"))
@@ -142,7 +143,6 @@ def make(folder, shipped):
     pack = os.path.join(folder, "many")
     shutil.rmtree(pack, ignore_errors=True)
     procedures(pack, shipped)
-    shutil.copyfile(os.path.join(shipped, "pack.yaml"), os.path.join(pack, "pack.yaml"))
     return {
         "big_log": once(os.path.join(logs, "django-1GB.log"), lambda path: application_log(path, LOG_BYTES, 5, 400_000)),
         "django_log": once(os.path.join(logs, "django.log"), lambda path: application_log(path, 2_000_000, 7, 1 << 40)),

@@ -35,7 +35,8 @@ class Bench:
         """Writes a site file; its path."""
         path = os.path.join(self.scratch, f"{name}.yaml")
         lines = [f"site: {name}", f"packs: [{', '.join(packs)}]", f"journal: {name}.db",
-                 "databases: { helpdesk: { url: { env: OPSCTL_BENCH_DATABASE } } }", "vars:"]
+                 "databases: { helpdesk: { url: { env: OPSCTL_BENCH_DATABASE } } }",
+                 "roles: { system-administrator: {}, it-team: {}, management: {}, security-team: {}, users: {} }", "vars:"]
         lines += [f"  {key}: {value}" for key, value in {"site_url": "http://127.0.0.1/", **variables}.items()]
         with open(path, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")

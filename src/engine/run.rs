@@ -16,6 +16,7 @@ use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Exit, Outcome, Skip};
 use crate::model::record::Record;
 use crate::procedure::document::{Step, Work, waits_for};
+use crate::procedure::template::context_of;
 
 /// What comes after a step that is alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub enum Flow {
 
 pub struct Run {
     pub planned: Arc<Vec<Planned>>,
+    /// By procedure: its variables, as expressions see them.
+    pub vars: Vec<minijinja::Value>,
     pub settings: Arc<Settings>,
     pub stop: Stop,
     pub looker: Arc<Looker>,
@@ -67,6 +70,7 @@ impl Run {
             called: caller.iter().map(Option::is_none).collect(),
             caller,
             halted: None,
+            vars: planned.iter().map(|planned| context_of(&planned.vars)).collect(),
             results: planned.iter().map(|planned| vec![None; planned.procedure.steps.len()]).collect(),
             begins: vec![None; planned.len()],
             outcomes: vec![None; planned.len()],

@@ -195,19 +195,20 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
         }
     };
     let mut late = false;
-    for name in template.undeclared_variables(false).into_iter().filter(|name| !is_function(name)) {
+    let names = template.undeclared_variables(false);
+    for name in names.iter().filter(|name| !is_function(name)) {
         let is_late = matches!(name.as_str(), "steps" | "run" | "item");
         late |= is_late;
-        if vars.get(&name).is_some_and(|value| value.map().is_some()) {
+        if vars.get(name).is_some_and(|value| value.map().is_some()) {
             let help = format!("write `{{{{ {name} }}}}` alone, where a secret is taken");
             let message = format!("the variable `{name}` is a secret, which never becomes part of a text");
             reader.error(&node.span, message, "", help);
             return as_written();
         }
-        if !is_late && !vars.contains_key(&name) {
+        if !is_late && !vars.contains_key(name) {
             let help = format!(
                 "add `{name}` to `vars` of the site file, or use --set {name}=VALUE; {}",
-                suggestion(&name, vars.keys().map(String::as_str), "defined are")
+                suggestion(name, vars.keys().map(String::as_str), "defined are")
             );
             reader.error(&node.span, format!("the variable `{name}` is not defined"), "undefined", help);
             return as_written();
@@ -216,7 +217,7 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
     if late {
         return as_written();
     }
-    match template.render(context_of(vars)) {
+    match template.render(context_of_some(vars, names.iter().map(String::as_str))) {
         Ok(text) if text.len() <= MAX_TEXT => place(NodeKind::Scalar { text, quoted: true }),
         Ok(_) => {
             reader.error(&node.span, format!("the template makes more than {MAX_TEXT} bytes"), "", "");
@@ -244,11 +245,14 @@ fn respan(node: &Node, span: &std::ops::Range<usize>) -> Node {
 /// The variables as a template sees them. References to secrets are left out: a secret is never part of a text.
 #[must_use]
 pub fn context_of(vars: &Vars) -> Value {
-    Value::from_pairs(
-        vars.iter()
-            .filter(|(_, node)| node.map().is_none())
-            .map(|(name, node)| (name.clone(), Value::from(minijinja::value::Serde(node.to_json())))),
-    )
+    context_of_some(vars, vars.keys().map(String::as_str))
+}
+
+/// Only the variables of these names: to make the values takes longer than to read a template.
+pub fn context_of_some<'n>(vars: &Vars, names: impl IntoIterator<Item = &'n str>) -> Value {
+    let named = names.into_iter().filter_map(|name| Some((name, vars.get(name)?)));
+    let texts = named.filter(|(_, node)| node.map().is_none());
+    Value::from_pairs(texts.map(|(name, node)| (name.to_owned(), Value::from(minijinja::value::Serde(node.to_json())))))
 }
 
 /// A template's text with what is known.
