@@ -131,7 +131,12 @@ pub fn wants_note(question: &Question, reply: &Reply) -> bool {
 
 /// `12 min of 15 min left`
 pub fn time_left(since: DateTime<Utc>, until: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let shown = |span: chrono::Duration| Quantity::duration(span.to_std().unwrap_or_default()).rounded();
+    let shown = |span: chrono::Duration| {
+        let seconds = span.to_std().unwrap_or_default().as_secs();
+        // Whole minutes: 1.99 h is no time that people think in.
+        let seconds = if seconds < 120 { seconds } else { seconds.div_ceil(60) * 60 };
+        Quantity::duration(std::time::Duration::from_secs(seconds)).rounded()
+    };
     if now > until {
         return format!("{} over the budget of {}", shown(now - until), shown(until - since));
     }
