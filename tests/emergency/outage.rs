@@ -41,7 +41,7 @@ pub fn ended(helpdesk: &Helpdesk, change: &str) {
     ];
     helpdesk
         .report(&marks, &criteria)
-        .says("Problem           not so: The site answers (http://127.0.0.1/: ")
+        .says("Problem           does not hold: The site answers (http://127.0.0.1/: ")
         .says("Detected          [time]\n")
         .says("Priority          critical\n")
         .says("Cause             found by the test\n")

@@ -187,7 +187,7 @@ fn findings(record: &Record) -> Vec<String> {
     let steps = record.procedures.values().flat_map(|procedure| procedure.steps.values());
     let found = steps.filter(|step| step.plan.finding).filter_map(|step| Some((step, step.result.as_ref()?)));
     let found = found.filter(|(_, result)| matches!(result.outcome, Outcome::Failed | Outcome::Warned));
-    found.map(|(step, result)| harmless(&format!("not so: {}{}", step.plan.title, seen(result)))).collect()
+    found.map(|(step, result)| harmless(&format!("does not hold: {}{}", step.plan.title, seen(result)))).collect()
 }
 
 fn seen(result: &StepResult) -> String {
