@@ -121,7 +121,7 @@ async fn goes_on(
     if let Some(terminal) = terminal.filter(|_| !anew) {
         message::warn(&format!("{line}\n"));
         loop {
-            match terminal.line("resume it / new / quit> ").await.as_deref() {
+            match terminal.line("resume / new / quit> ").await.as_deref() {
                 Some("resume" | "r") => {
                     let asked: Vec<ProcedureId> = run.asked().into_iter().cloned().collect();
                     return resume::choose(vec![run], None, procedures, &asked, request.accept_change).map(Some);
