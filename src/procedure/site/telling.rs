@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -29,6 +30,8 @@ pub struct Telling {
     pub policies: IndexMap<String, Policy>,
     /// Texts of messages by name, before those of the packs.
     pub templates: IndexMap<String, String>,
+    /// The policies of the site and of its packs, read when the first of them is asked for.
+    known: OnceLock<IndexMap<String, Policy>>,
 }
 
 /// Tracks, each a ladder, by severity.
@@ -135,12 +138,15 @@ impl Site {
         Ok(lacks)
     }
 
-    fn policy(&self, name: &str) -> Result<Policy, String> {
-        let mut known = self.telling.policies.clone();
-        for (name, policy) in policies(self) {
-            known.entry(name).or_insert(policy);
-        }
-        known.swap_remove(name).ok_or_else(|| {
+    fn policy(&self, name: &str) -> Result<&Policy, String> {
+        let known = self.telling.known.get_or_init(|| {
+            let mut known = self.telling.policies.clone();
+            for (name, policy) in policies(self) {
+                known.entry(name).or_insert(policy);
+            }
+            known
+        });
+        known.get(name).ok_or_else(|| {
             let help = suggestion(name, known.keys().map(String::as_str), "there are");
             format!("there is no escalation `{name}` in the site file or its packs: {help}")
         })
