@@ -110,22 +110,28 @@ impl Run {
     /// In a dry run: exactly what would be done.
     pub async fn foretell(&self, place: Place) -> StepResult {
         let step = self.step(place);
+        let undone = self.undone_before(place);
+        let if_so = undone.map_or_else(String::new, |undone| format!("depends on {undone}; "));
         if step.for_each.is_some() {
-            return self.simulated(place, "would be done for each item");
+            return self.simulated(place, &format!("{if_so}would be done for each item"));
         }
         match self.foresee(place).await {
             Ok(foreseen) if foreseen.plan.settled => {
                 let why = foreseen.plan.notes.join("; ");
-                self.simulated(place, &format!("nothing to do: {why}"))
+                self.simulated(place, &format!("{if_so}nothing to do: {why}"))
             }
             Ok(foreseen) => {
-                let mut result = self.simulated(place, &format!("would change {}", foreseen.action.target()));
+                let mut result = self.simulated(place, &format!("{if_so}would change {}", foreseen.action.target()));
                 let mut lines = foreseen.plan.does;
                 lines.extend(foreseen.plan.notes.iter().map(|note| format!("# {note}")));
                 result.evidence.push(Evidence::new("would run", lines));
                 result
             }
-            Err(reason) => self.result(place, Outcome::Errored, Some(reason)),
+            // What it needs to know is not known yet.
+            Err(reason) => match undone {
+                Some(undone) => self.depends_on(place, undone),
+                None => self.result(place, Outcome::Errored, Some(reason)),
+            },
         }
     }
 

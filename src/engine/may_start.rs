@@ -26,8 +26,8 @@ impl Run {
             return Err(Box::new(skipped(self, place, Skip::Stopped, BUDGET_SPENT)));
         }
         if let Some(undone) = self.undone_before(place) {
-            // What a procedure would do is shown whoever decides that it is called.
-            let shows = self.settings.mode == Mode::DryRun && matches!(step.work, Work::Procedure(_));
+            // What would be done is shown, whoever decides about it.
+            let shows = self.settings.mode == Mode::DryRun && matches!(step.work, Work::Procedure(_) | Work::Action(_));
             return if shows { Ok(()) } else { Err(Box::new(self.depends_on(place, undone))) };
         }
         for &need in step.needs.iter().filter(|_| !step.always) {
@@ -62,7 +62,7 @@ impl Run {
     }
 
     /// In a run that only looks: what the step reads or needs and only a person or an action gives.
-    fn undone_before(&self, place: Place) -> Option<&StepId> {
+    pub fn undone_before(&self, place: Place) -> Option<&StepId> {
         if self.settings.mode == Mode::Run {
             return None;
         }
@@ -87,7 +87,7 @@ impl Run {
             || called.is_some_and(|called| (0..self.results[called].len()).any(|step| self.is_undone((called, step))))
     }
 
-    fn depends_on(&self, place: Place, undone: &StepId) -> StepResult {
+    pub fn depends_on(&self, place: Place, undone: &StepId) -> StepResult {
         if self.settings.mode == Mode::Check {
             return skipped(self, place, Skip::LookOnly, &format!("depends on {undone}, which a check does not do"));
         }

@@ -74,13 +74,20 @@ fn a_dry_run_does_nothing_and_proves_nothing_that_depends_on_it() {
         &format!("id: after, needs: [act], {PASS}"),
         "id: how, decision: { fast: at once, slow: later }",
         &format!("id: branch, when: steps.how.choice == 'fast', {PASS}"),
+        "id: agree, approval: { of: [agreed] }",
+        &format!("{}, needs: [agree]", append("agreed", "y")),
+        "id: named, manual: Name it",
+        &format!("{}, needs: [named]", append("unknown", "{{ steps.named.facts.note }}")),
     ]);
     let ran = led(&text, &[]).with(|settings| settings.mode = Mode::DryRun).run();
     assert_eq!(ran.content("done"), "");
     let shown: Vec<&str> =
         ran.step("act").evidence.iter().flat_map(|evidence| &evidence.lines).map(String::as_str).collect();
     assert!(shown[0].contains("echo x >> done"), "{shown:?}");
-    for id in ["after", "branch"] {
+    let agreed = ran.step("agreed");
+    assert_eq!(agreed.reason.as_deref(), Some("depends on agree; would change echo y >> done"));
+    assert!(agreed.evidence[0].lines[0].contains("echo y >> done"), "{:?}", agreed.evidence);
+    for id in ["after", "branch", "unknown"] {
         assert_eq!(ran.outcome_of(id), Outcome::Errored, "{id} could not be told");
     }
     assert_eq!(ran.exit, Exit::CouldNotTell);
