@@ -12,9 +12,8 @@ use crate::model::action::{Effect, Plan};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::value::Value;
-use crate::probe::http::tls::Trust;
 use crate::probe::redis::CA;
-use crate::probe::redis::site::{Address, Site};
+use crate::probe::redis::site::Site;
 use crate::probe::{self, ProbeError};
 
 mod keys;
@@ -85,7 +84,7 @@ impl Action for Cache {
 
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         async move {
-            let site = self.site(&cx.look).await?;
+            let site = Site::of(&self.database, &cx.look).await?;
             let mut progress = Progress::default();
             self.bounded(&site, &mut progress, &cx.look, async |keys, _| self.look(&site, keys).await).await
         }
@@ -97,7 +96,7 @@ impl Action for Cache {
             if plan.settled {
                 return Ok(Subject::new(self.target()).with("deleted", Value::count(0)).into());
             }
-            let site = self.site(&cx.look).await?;
+            let site = Site::of(&self.database, &cx.look).await?;
             run::refuse_other_plan(plan, &self.lines(&site))?;
             let mut progress = Progress::default();
             self.bounded(&site, &mut progress, &cx.look, async |keys, progress| self.delete(keys, progress).await).await
@@ -107,23 +106,6 @@ impl Action for Cache {
 }
 
 impl Cache {
-    async fn site(&self, cx: &probe::Context) -> Result<Site, ProbeError> {
-        let database = cx.databases.get(&self.database).ok_or_else(|| {
-            ProbeError::new("not_found", format!("the site file names no database {}", self.database))
-                .help("add it under `databases` in the site file")
-        })?;
-        let url = cx.text(&database.url).await?;
-        Site::parse(&self.database, url.expose(), &cx.mask)
-    }
-
-    async fn trust(&self, site: &Site, cx: &probe::Context) -> Result<Option<Trust>, ProbeError> {
-        match (&site.address, &self.ca) {
-            (Address::Tls { .. }, Some(path)) => Trust::file(path, cx).await.map(Some),
-            (Address::Tls { .. }, None) => Trust::system(cx).await.map(Some),
-            (Address::Tcp { .. } | Address::Unix(_), _) => Ok(None),
-        }
-    }
-
     /// What the plan is made from.
     fn lines(&self, site: &Site) -> Vec<String> {
         let prefixes = self.prefixes.iter().map(|prefix| prefix.text().to_owned());
@@ -139,7 +121,7 @@ impl Cache {
         work: impl AsyncFnOnce(&mut Keys, &mut Progress) -> Result<T, ProbeError>,
     ) -> Result<T, ActionError> {
         let deadline = run::deadline(cx);
-        let trust = self.trust(site, cx).await?;
+        let trust = site.trust(self.ca.as_deref(), cx).await?;
         let done = tokio::select! {
             biased;
             () = cx.cancel.cancelled() => Err(ProbeError::new("cancelled", "the run was ended")),

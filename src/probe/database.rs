@@ -41,11 +41,7 @@ impl Target {
     /// # Errors
     /// The site file has no such database, or its URL is wrong or cannot be resolved.
     pub async fn of_site(cx: &Context, name: &str) -> Result<Self, ProbeError> {
-        let known = cx.databases.get(name).ok_or_else(|| {
-            ProbeError::new("not_found", format!("the site file names no database {name}"))
-                .help("add it under `databases` in the site file")
-        })?;
-        let url = cx.text(&known.url).await?;
+        let url = cx.url_of(name).await?;
         let passwords = site::passwords(url.expose());
         for password in &passwords {
             cx.mask.add(password);

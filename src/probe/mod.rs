@@ -163,6 +163,18 @@ impl Context {
         }
     }
 
+    /// The URL of a database of the site, resolved and masked as [`Self::text`] does it.
+    ///
+    /// # Errors
+    /// The site has no such database, or its URL cannot be had.
+    pub async fn url_of(&self, database: &str) -> Result<Secret, ProbeError> {
+        let found = self.databases.get(database).ok_or_else(|| {
+            ProbeError::new("not_found", format!("the site file names no database {database}"))
+                .help("add it under `databases` in the site file")
+        })?;
+        self.text(&found.url).await
+    }
+
     /// Runs blocking work on another thread. Most of it is done in less time than it takes to make a thread, so a few
     /// threads do one piece after the other; what has waited for [`PATIENCE`] gets a thread of its own, so that work
     /// that hangs holds up nothing else.

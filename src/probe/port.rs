@@ -18,7 +18,7 @@ use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 mod diag;
 mod holders;
 mod look;
-mod sockets;
+pub(crate) mod sockets;
 
 pub static KIND: Kind = Kind {
     name: "port",

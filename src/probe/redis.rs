@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use self::answer::Answer;
 use self::connection::{Connection, Refusal};
-use self::site::{Address, Site};
+use self::site::Site;
 use super::http::tls::Trust;
 use super::sql::trouble::Trouble;
 use super::{Context, Kind, Probe, ProbeError};
@@ -124,23 +124,6 @@ impl Redis {
         Self { database: inputs.text("database").unwrap_or_default().to_owned(), ca: inputs.path("ca").cloned() }
     }
 
-    async fn site(&self, cx: &Context) -> Result<Site, ProbeError> {
-        let database = cx.databases.get(&self.database).ok_or_else(|| {
-            ProbeError::new("not_found", format!("the site file names no database {}", self.database))
-                .help("add it under `databases` in the site file")
-        })?;
-        let url = cx.text(&database.url).await?;
-        Site::parse(&self.database, url.expose(), &cx.mask)
-    }
-
-    async fn trust(&self, site: &Site, cx: &Context) -> Result<Option<Trust>, ProbeError> {
-        match (&site.address, &self.ca) {
-            (Address::Tls { .. }, Some(path)) => Trust::file(path, cx).await.map(Some),
-            (Address::Tls { .. }, None) => Trust::system(cx).await.map(Some),
-            (Address::Tcp { .. } | Address::Unix(_), _) => Ok(None),
-        }
-    }
-
     /// Fills `answer` as far as it comes.
     async fn ask(site: &Site, trust: Option<Trust>, cx: &Context, answer: &mut Answer) -> Result<(), Trouble> {
         let begin = Instant::now();
@@ -177,8 +160,8 @@ impl Redis {
         // Ends before the engine does, to say how far it came.
         let margin = (cx.limit / 10).min(Duration::from_millis(500));
         let end = Instant::now() + cx.limit.saturating_sub(margin);
-        let site = self.site(cx).await?;
-        let trust = self.trust(&site, cx).await?;
+        let site = Site::of(&self.database, cx).await?;
+        let trust = site.trust(self.ca.as_deref(), cx).await?;
         let mut answer = Answer::default();
         let outcome = tokio::select! {
             outcome = Self::ask(&site, trust, cx, &mut answer) => Some(outcome),

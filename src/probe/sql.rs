@@ -128,11 +128,7 @@ impl Sql {
     }
 
     async fn site(&self, cx: &Context) -> Result<Site, ProbeError> {
-        let database = cx.databases.get(&self.database).ok_or_else(|| {
-            ProbeError::new("not_found", format!("the site file names no database {}", self.database))
-                .help("add it under `databases` in the site file")
-        })?;
-        let url = cx.text(&database.url).await?;
+        let url = cx.url_of(&self.database).await?;
         for password in site::passwords(url.expose()) {
             cx.mask.add(&password);
         }

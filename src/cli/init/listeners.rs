@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::survey::is_plain;
+use crate::probe::port::sockets::parse_address;
 
 /// A TCP socket that takes connections.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,22 +40,6 @@ fn parse(table: &str) -> Vec<(IpAddr, u16, u64)> {
         Some((parse_address(address)?, u16::from_str_radix(port, 16).ok()?, inode.parse().ok()?))
     };
     table.lines().filter_map(socket).collect()
-}
-
-/// The kernel prints an address as words of 32 bits, each in the byte order of the machine.
-fn parse_address(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
-    match hex.len() {
-        8 => Some(Ipv4Addr::from(word(0)?).into()),
-        32 => {
-            let mut bytes = [0; 16];
-            for (part, at) in bytes.chunks_exact_mut(4).zip([0, 8, 16, 24]) {
-                part.copy_from_slice(&word(at)?);
-            }
-            Some(Ipv6Addr::from(bytes).to_canonical())
-        }
-        _ => None,
-    }
 }
 
 /// The name of a process that holds a socket, by the socket's inode.
@@ -92,6 +77,8 @@ fn living(root: &Path) -> Vec<(PathBuf, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use std::net::TcpListener;
 
     use super::*;

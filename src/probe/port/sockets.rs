@@ -121,7 +121,7 @@ fn parse(line: &str, protocol: Protocol) -> Option<Socket> {
 }
 
 /// The kernel prints an address as words of 32 bits, each in the byte order of the machine.
-fn parse_address(hex: &str) -> Option<IpAddr> {
+pub fn parse_address(hex: &str) -> Option<IpAddr> {
     let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
     match hex.len() {
         8 => Some(Ipv4Addr::from(word(0)?).into()),

@@ -1,10 +1,11 @@
 //! Where a server is, from its URL.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use redis::{ConnectionAddr, IntoConnectionInfo};
 
-use super::super::ProbeError;
+use super::super::http::tls::Trust;
+use super::super::{Context, ProbeError};
 use crate::model::secret::Mask;
 
 pub struct Site {
@@ -32,6 +33,21 @@ const HELP: &str = "write redis://:PASSWORD@HOST:PORT/NUMBER, redis://USER:PASSW
                     unix:///SOCKET?user=USER&pass=PASSWORD; in a password, / ? # @ and % are written %2F %3F %23 %40 %25";
 
 impl Site {
+    /// The server that the site file names so.
+    pub async fn of(database: &str, cx: &Context) -> Result<Self, ProbeError> {
+        let url = cx.url_of(database).await?;
+        Self::parse(database, url.expose(), &cx.mask)
+    }
+
+    /// Whom to trust where the URL asks for TLS: the authorities in the file `ca`, else those of the system.
+    pub async fn trust(&self, ca: Option<&Path>, cx: &Context) -> Result<Option<Trust>, ProbeError> {
+        match (&self.address, ca) {
+            (Address::Tls { .. }, Some(file)) => Trust::file(file, cx).await.map(Some),
+            (Address::Tls { .. }, None) => Trust::system(cx).await.map(Some),
+            (Address::Tcp { .. } | Address::Unix(_), _) => Ok(None),
+        }
+    }
+
     /// Masks what is secret in `url`; no error shows any part of it.
     pub fn parse(name: &str, url: &str, mask: &Mask) -> Result<Self, ProbeError> {
         let bad = |why: &str| {
