@@ -234,7 +234,10 @@ fn report_command() -> Command {
         .arg_required_else_help(true)
         .subcommand(
             Command::new("emergency").about("The report of an incident, to be completed by hand").args([
-                Arg::new("run").long("run").value_name("RUN").help("Which run [default: the newest incident]"),
+                Arg::new("run")
+                    .long("run")
+                    .value_name("RUN")
+                    .help("The beginning of a run's id; `last`, or none, is the newest incident"),
                 Arg::new("format")
                     .long("format")
                     .value_name("FORMAT")

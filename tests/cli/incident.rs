@@ -89,3 +89,12 @@ fn the_report_step_leaves_a_file_of_somebody_else_alone() {
     case.run(["emergency", "outage", "--resume"]).exits(3).says("exists already, and is not the report of this run");
     assert_eq!(fs::read_to_string(case.path("report.md")).expect("a file"), "by hand");
 }
+
+#[test]
+fn the_last_incident_is_reported_whatever_was_looked_at_since() {
+    let case = incident("since");
+    case.run(["emergency", "outage"]).exits(1);
+    case.run(["emergency", "outage", "--dry-run", "--new"]).exits(3);
+    let report = ["report", "emergency", "--run", "last", "--format", "human"];
+    case.run(report).exits(0).says("of opsctl emergency outage for test").never_says("--dry-run");
+}
