@@ -44,6 +44,7 @@ impl History for Past {
         _procedure: &'h ProcedureId,
         _step: &'h StepId,
         _facts: &'h [String],
+        _runs: u32,
     ) -> BoxFuture<'h, HashMap<(String, String), Vec<Reading>>> {
         ready(self.readings.clone()).boxed()
     }

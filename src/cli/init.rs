@@ -177,6 +177,7 @@ fn look(kind: &str, inputs: &Inputs) -> Option<Observation> {
         services: Arc::default(),
         mask: Mask::default(),
         folder: PathBuf::from("/"),
+        past: Arc::new(probe::NoPast),
     };
     block_on(async { tokio::time::timeout(LIMIT * 2, probe.observe(&cx)).await.ok()?.ok() }).ok()?
 }

@@ -1,5 +1,6 @@
 //! One step: its looks, within the time limit, as often as `retry` allows, and the verdict on what was seen.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,16 +8,18 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::{Place, Planned, Settings, judge};
 use crate::model::event::{EventKind, StepResult, SubjectResult};
+use crate::model::expectation::Reading;
 use crate::model::fact::{ANSWERS, Observation, Subject};
+use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Outcome, Skip};
 use crate::model::value::Value;
-use crate::probe::{Context, Database, Kind, ManagedService, Probe, ProbeError};
+use crate::probe::{Context, Database, Kind, ManagedService, NoPast, Past, Probe, ProbeError};
 use crate::procedure::diagnostic::Diagnostics;
 use crate::procedure::document::{self, Procedure, RetryOn, Step};
 use crate::procedure::inputs::Surroundings;
@@ -59,7 +62,35 @@ impl Looker {
             services: Arc::clone(&self.services),
             mask: settings.mask.clone(),
             folder: settings.folder.clone(),
+            past: Arc::new(NoPast),
         }
+    }
+}
+
+/// As many earlier runs as any condition can ask for.
+const MOST_RUNS: u32 = 1000;
+
+/// What was seen of one step before.
+struct OfStep {
+    settings: Arc<Settings>,
+    procedure: ProcedureId,
+    step: StepId,
+}
+
+impl std::fmt::Debug for OfStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OfStep({}.{})", self.procedure, self.step)
+    }
+}
+
+impl Past for OfStep {
+    fn newest<'p>(&'p self, facts: &'p [&'static str]) -> BoxFuture<'p, HashMap<(String, String), Reading>> {
+        Box::pin(async move {
+            let facts: Vec<String> = facts.iter().map(|&fact| fact.to_owned()).collect();
+            let readings = self.settings.history.readings(&self.procedure, &self.step, &facts, 1).await;
+            let newest = |(key, readings): (_, Vec<Reading>)| Some((key, *readings.first()?));
+            readings.into_iter().filter_map(newest).collect()
+        })
     }
 }
 
@@ -174,6 +205,11 @@ impl Task {
         let cancel = self.looker.stop.child_token();
         let mut cx = self.looker.context(&self.settings, limit, cancel.clone());
         cx.asked = self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect();
+        cx.past = Arc::new(OfStep {
+            settings: Arc::clone(&self.settings),
+            procedure: self.procedure().id.clone(),
+            step: self.step().id.clone(),
+        });
         let mut all = pin!(join_all(looks.iter().map(|made| one_look(made, &cx))));
         let ended = tokio::select! {
             biased;
@@ -211,9 +247,9 @@ impl Task {
         let step = self.step();
         let facts = judge::history_facts(&step.expectations);
         let readings = if facts.is_empty() {
-            std::collections::HashMap::new()
+            HashMap::new()
         } else {
-            self.settings.history.readings(&result.procedure, &result.step, &facts).await
+            self.settings.history.readings(&result.procedure, &result.step, &facts, MOST_RUNS).await
         };
         let past = judge::Past { now: self.looker.now, readings };
         let today = self.today();

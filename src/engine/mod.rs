@@ -47,12 +47,13 @@ use run::Run;
 
 /// Earlier runs, as far as judging needs them.
 pub trait History: Send + Sync {
-    /// Earlier readings of these facts of a step, by subject and fact, newest first.
+    /// Earlier readings of these facts of a step in its newest `runs` runs, by subject and fact, newest first.
     fn readings<'h>(
         &'h self,
         procedure: &'h ProcedureId,
         step: &'h StepId,
         facts: &'h [String],
+        runs: u32,
     ) -> BoxFuture<'h, HashMap<(String, String), Vec<Reading>>>;
 
     /// Since when the step has had this outcome without a break; `None` if its last run had another.

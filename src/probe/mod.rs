@@ -2,6 +2,7 @@
 //!
 //! A new kind is one file here, one line in [`KINDS`] and one example in `examples/probes/`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use indexmap::IndexMap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::expectation::Reading;
 use crate::model::fact::{FactSpec, Observation};
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
@@ -114,6 +116,24 @@ pub struct ManagedService {
     pub reload: Option<Vec<String>>,
 }
 
+/// What the journal knows of this step's earlier runs, for kinds that tell what changed since then: a counter says
+/// little, its growth much.
+pub trait Past: Send + Sync + fmt::Debug {
+    /// The newest earlier reading of each of `facts`, by subject and fact. Nothing in a first run, and where no journal
+    /// can be read.
+    fn newest<'p>(&'p self, facts: &'p [&'static str]) -> BoxFuture<'p, HashMap<(String, String), Reading>>;
+}
+
+/// No earlier run.
+#[derive(Clone, Copy, Debug)]
+pub struct NoPast;
+
+impl Past for NoPast {
+    fn newest<'p>(&'p self, _facts: &'p [&'static str]) -> BoxFuture<'p, HashMap<(String, String), Reading>> {
+        Box::pin(std::future::ready(HashMap::new()))
+    }
+}
+
 /// What a look may know of the run that it is part of.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -134,6 +154,7 @@ pub struct Context {
     pub mask: Mask,
     /// The folder of the site file, where relative paths and commands start.
     pub folder: PathBuf,
+    pub past: Arc<dyn Past>,
 }
 
 impl Context {

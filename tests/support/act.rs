@@ -35,6 +35,7 @@ impl Act {
             services: Arc::new(IndexMap::new()),
             mask: Mask::default(),
             folder: std::env::temp_dir(),
+            past: Arc::new(probe::NoPast),
         };
         Self { kind, inputs, cx: Context { look, run: RunId(uuid::Uuid::now_v7()) } }
     }

@@ -1,15 +1,18 @@
 //! One look with one probe, as a procedure would take it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
+use opsctl::model::expectation::Reading;
 use opsctl::model::fact::{Observation, Subject};
 use opsctl::model::input::{Input, InputError, InputSpec, InputType, Inputs, Need};
 use opsctl::model::secret::{Mask, MaybeSecret, SecretRef};
-use opsctl::model::unit::{parse_duration, parse_size};
-use opsctl::probe::{Context, Database, Probe, ProbeError};
+use opsctl::model::unit::{Quantity, parse_duration, parse_size};
+use opsctl::probe::{Context, Database, NoPast, Past, Probe, ProbeError};
 use serde_json::Value as Json;
 
 /// A look to be taken: the inputs as JSON (which is YAML), and the context.
@@ -31,6 +34,7 @@ impl Look {
             services: Arc::new(IndexMap::new()),
             mask: Mask::default(),
             folder: std::env::temp_dir(),
+            past: Arc::new(NoPast),
         };
         Self { kind, inputs, cx }
     }
@@ -58,6 +62,14 @@ impl Look {
         self
     }
 
+    /// What this step saw in its newest earlier run: `(subject, fact, value)`.
+    pub fn before(mut self, at: DateTime<Utc>, seen: &[(&str, &str, Quantity)]) -> Self {
+        let key = |subject: &str, fact: &str| (subject.to_owned(), fact.to_owned());
+        let readings = seen.iter().map(|&(subject, fact, value)| (key(subject, fact), Reading { at, value }));
+        self.cx.past = Arc::new(Before(readings.collect()));
+        self
+    }
+
     pub fn build(&self) -> Result<Box<dyn Probe>, InputError> {
         let kind = opsctl::probe::kind(self.kind).expect("a kind of that name");
         (kind.build)(&inputs_of(kind.inputs, &self.inputs))
@@ -76,6 +88,16 @@ impl Look {
         let mut seen = self.run().expect("a look that succeeds");
         assert_eq!(seen.subjects.len(), 1, "one subject expected: {:?}", seen.subjects);
         seen.subjects.remove(0)
+    }
+}
+
+#[derive(Debug)]
+struct Before(HashMap<(String, String), Reading>);
+
+impl Past for Before {
+    fn newest<'p>(&'p self, facts: &'p [&'static str]) -> BoxFuture<'p, HashMap<(String, String), Reading>> {
+        let asked = self.0.iter().filter(|((_, fact), _)| facts.contains(&fact.as_str()));
+        Box::pin(std::future::ready(asked.map(|(key, reading)| (key.clone(), *reading)).collect()))
     }
 }
 

@@ -135,9 +135,6 @@ pub struct Recorded {
     journal: watch::Receiver<Option<Opened>>,
 }
 
-/// As many earlier readings as any condition can ask for.
-const MOST_READINGS: u32 = 1000;
-
 impl Recorded {
     /// The journal once it is open; `None` if it cannot be opened.
     pub async fn journal(&self) -> Option<Journal> {
@@ -153,10 +150,11 @@ impl History for Recorded {
         procedure: &'h ProcedureId,
         step: &'h StepId,
         facts: &'h [String],
+        runs: u32,
     ) -> BoxFuture<'h, HashMap<(String, String), Vec<Reading>>> {
         async move {
             let Some(journal) = self.journal().await else { return HashMap::new() };
-            journal.readings(procedure, step, facts, MOST_READINGS).await.unwrap_or_default()
+            journal.readings(procedure, step, facts, runs).await.unwrap_or_default()
         }
         .boxed()
     }
