@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use indexmap::IndexMap;
-use opsctl::engine::{self, Crew, History, Planned, Settings, Stop};
+use opsctl::engine::{self, Crew, History, Planned, Selection, Settings, Stop};
 use opsctl::model::event::{Event, EventKind, Mode, ProcedureResult, StepResult};
 use opsctl::model::expectation::Reading;
 use opsctl::model::fact::Observation;
@@ -28,6 +28,7 @@ mod ending;
 mod leading;
 mod order;
 mod secrets;
+mod selection;
 mod steps;
 mod waivers;
 
@@ -113,9 +114,7 @@ impl Run {
             mask: Mask::default(),
             parallel: 8,
             history: Arc::new(Past::default()),
-            only: Vec::new(),
-            skip: Vec::new(),
-            tags: Vec::new(),
+            selection: Selection::default(),
             mode: Mode::Check,
             crew: Crew::nobody(),
             yes: false,

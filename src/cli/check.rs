@@ -66,7 +66,10 @@ pub fn run(
     site: Site,
     library: &Library,
 ) -> Done {
-    request.refuse_unknown_steps(&procedures)?;
+    request
+        .selection
+        .vet(&procedures.iter().collect::<Vec<_>>())
+        .map_err(|error| Failure::new(error.message, error.help))?;
     // What only looks is a check, however it was asked for.
     if procedures.iter().flat_map(|procedure| &procedure.steps).all(|step| step.kind.looks()) {
         request.mode = Mode::Check;
@@ -133,9 +136,7 @@ async fn supervise(
         mask: Mask::default(),
         parallel: request.parallel,
         history: Arc::new(scribe.history()),
-        only: request.only,
-        skip: request.skip,
-        tags: request.tags,
+        selection: request.selection,
         mode: request.mode,
         crew: crew(&scribe, prepared.terminal, Office { site: office, run }),
         yes: request.yes,

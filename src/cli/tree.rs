@@ -293,6 +293,10 @@ fn act_args() -> Vec<Arg> {
         flag("check", "Look only: no action, no question"),
         flag("dry-run", "Look, and show exactly what would be done").conflicts_with("check"),
         flag("step", "Stop before each step"),
+        Arg::new("from")
+            .long("from")
+            .value_name("STEP")
+            .help("Leave out the steps before this one, but for what is needed"),
         flag("yes", "Act without asking; destructive actions only where the procedure allows it"),
         Arg::new("resume")
             .long("resume")
@@ -328,7 +332,7 @@ fn run_args(command: Command) -> Command {
             .value_name("STEP")
             .value_delimiter(',')
             .action(ArgAction::Append)
-            .help("Only these steps, by id: `a,b`, or repeated"),
+            .help("Only these steps and what they need: `a,b`, or repeated; `procedure.a` where several have it"),
         Arg::new("skip")
             .long("skip")
             .value_name("STEP")
@@ -340,7 +344,7 @@ fn run_args(command: Command) -> Command {
             .value_name("TAG")
             .value_delimiter(',')
             .action(ArgAction::Append)
-            .help("Only steps with one of these tags"),
+            .help("Only steps with one of these tags, and what they need"),
         Arg::new("parallel")
             .long("parallel")
             .value_name("COUNT")

@@ -14,6 +14,7 @@ mod recorder;
 mod resume;
 mod rollback;
 mod run;
+mod selection;
 mod tell;
 
 use std::collections::HashMap;
@@ -44,6 +45,7 @@ use ask::NoAnswer;
 pub use recorder::ON_RECORD;
 use recorder::Recorder;
 use run::Run;
+pub use selection::{Selection, SelectionError};
 
 /// Earlier runs, as far as judging needs them.
 pub trait History: Send + Sync {
@@ -217,12 +219,7 @@ pub struct Settings {
     /// How many looks run at the same time.
     pub parallel: usize,
     pub history: Arc<dyn History>,
-    /// Only these steps, when not empty.
-    pub only: Vec<String>,
-    /// None of these steps.
-    pub skip: Vec<String>,
-    /// Only steps with one of these tags, when not empty.
-    pub tags: Vec<String>,
+    pub selection: Selection,
     pub mode: Mode,
     pub crew: Crew,
     /// Actions need no further word; destructive ones do, unless the procedure allows it.

@@ -128,20 +128,6 @@ impl Run {
         &self.planned[procedure].procedure.steps[step]
     }
 
-    /// Steps that the operator left out; what is left of an empty selection is for the caller to refuse.
-    pub fn skip_filtered(&mut self, recorder: &mut Recorder) {
-        let Settings { only, skip, tags, .. } = &*Arc::clone(&self.settings);
-        for place in self.waiting.clone() {
-            let step = self.step(place);
-            let chosen = (only.is_empty() || only.iter().any(|id| id == step.id.as_str()))
-                && !skip.iter().any(|id| id == step.id.as_str())
-                && (tags.is_empty() || tags.iter().any(|tag| step.tags.contains(tag)));
-            if !chosen {
-                self.finish(place, skipped(self, place, Skip::Filter, "left out by --only, --skip or --tag"), recorder);
-            }
-        }
-    }
-
     /// Runs until nothing is left to do; why it is suspended, if it is.
     pub async fn execute(&mut self, recorder: &mut Recorder) -> Option<String> {
         let global = Arc::new(Semaphore::new(self.settings.parallel.max(1)));

@@ -4,7 +4,7 @@ use chrono::{Duration, Utc};
 use futures_util::FutureExt;
 use opsctl::model::event::EventKind;
 use opsctl::model::expectation::Reading;
-use opsctl::model::outcome::{Exit, Outcome, Skip};
+use opsctl::model::outcome::{Exit, Outcome};
 use opsctl::model::unit::Quantity;
 
 use super::{FAIL, PASS, Past, Run, WARN, procedure, shell};
@@ -121,24 +121,4 @@ fn a_failure_tells_since_when_it_is_so() {
     let past = || std::sync::Arc::new(Past { since: Some(since), ..Past::default() });
     let ran = Run::of(&procedure(&[("a", FAIL), ("b", PASS)])).with(|settings| settings.history = past()).run();
     assert_eq!((ran.step("a").since, ran.step("b").since), (Some(since), None));
-}
-
-#[test]
-fn steps_that_the_operator_leaves_out_are_skipped_with_the_reason_and_count_for_nothing() {
-    let text = procedure(&[("a", FAIL), ("b", PASS), ("c", &format!("tags: [slow], {PASS}"))]);
-    let only = Run::of(&text).with(|settings| settings.only = vec!["b".to_owned()]).run();
-    assert_eq!((only.started(), only.exit), (vec!["b"], Exit::Ok));
-    assert_eq!(only.step("a").skip, Some(Skip::Filter));
-    assert_eq!(only.reason_of("a"), "left out by --only, --skip or --tag");
-    let skip = Run::of(&text).with(|settings| settings.skip = vec!["a".to_owned()]).run();
-    assert_eq!((skip.outcome_of("a"), skip.exit), (Outcome::Skipped, Exit::Ok));
-    let tags = Run::of(&text).with(|settings| settings.tags = vec!["slow".to_owned()]).run();
-    assert_eq!(tags.started(), ["c"]);
-}
-
-#[test]
-fn a_step_whose_need_was_left_out_is_not_called_well() {
-    let text = procedure(&[("a", PASS), ("b", &format!("needs: [a], {PASS}"))]);
-    let ran = Run::of(&text).with(|settings| settings.only = vec!["b".to_owned()]).run();
-    assert_eq!((ran.outcome_of("b"), ran.exit), (Outcome::Skipped, Exit::CouldNotTell));
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 
 use crate::cli::message::Failure;
+use crate::engine::Selection;
 use crate::model::event::Mode;
-use crate::procedure::diagnostic::suggestion;
-use crate::procedure::document::Procedure;
 use crate::report::Format;
 
 /// What the options ask for.
@@ -17,9 +16,7 @@ pub struct Request {
     /// Reports to files besides the one to standard output.
     pub reports: Vec<(Format, PathBuf)>,
     pub quiet: bool,
-    pub only: Vec<String>,
-    pub skip: Vec<String>,
-    pub tags: Vec<String>,
+    pub selection: Selection,
     pub parallel: usize,
     pub mode: Mode,
     pub yes: bool,
@@ -60,9 +57,12 @@ impl Request {
             format: matches.get_one::<Format>("format").copied(),
             reports: reports.collect::<Result<_, _>>()?,
             quiet: matches.get_flag("quiet"),
-            only: words("only"),
-            skip: words("skip"),
-            tags: words("tag"),
+            selection: Selection {
+                only: words("only"),
+                skip: words("skip"),
+                tags: words("tag"),
+                from: text(matches, "from"),
+            },
             parallel: usize::from(matches.get_one::<u16>("parallel").copied().unwrap_or(8)),
             mode: mode(matches),
             yes: flag(matches, "yes"),
@@ -73,26 +73,6 @@ impl Request {
             since: text(matches, "since"),
             occurred: text(matches, "occurred"),
         })
-    }
-
-    /// A selection that selects nothing must not look like a pass.
-    pub fn refuse_unknown_steps(&self, procedures: &[Procedure]) -> Result<(), Failure> {
-        let ids = || procedures.iter().flat_map(|procedure| &procedure.steps).map(|step| step.id.as_str());
-        for (option, given) in [("--only", &self.only), ("--skip", &self.skip)] {
-            if let Some(unknown) = given.iter().find(|id| !ids().any(|known| known == *id)) {
-                return Err(Failure::new(
-                    format!("{option} {unknown}: there is no such step"),
-                    suggestion(unknown, ids(), "the steps are"),
-                ));
-            }
-        }
-        let tagged = |tags: &[String]| tags.iter().any(|tag| self.tags.contains(tag));
-        let left = procedures.iter().flat_map(|procedure| &procedure.steps).any(|step| {
-            (self.only.is_empty() || self.only.iter().any(|id| id == step.id.as_str()))
-                && !self.skip.iter().any(|id| id == step.id.as_str())
-                && (self.tags.is_empty() || tagged(&step.tags))
-        });
-        if left { Ok(()) } else { Err(Failure::new("no step is selected", "check --only, --skip and --tag")) }
     }
 }
 
