@@ -5,7 +5,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use opsctl::procedure::diagnostic::Source;
+use opsctl::procedure::yaml;
 use tempfile::TempDir;
 
 use crate::support::{mariadb, web};
@@ -186,6 +189,38 @@ fn an_existing_procedure_is_kept_too_before_anything_is_written() {
     place.write(PROCEDURE, "title: mine\n");
     place.run(&["init"]).refuses("procedures/daily/services.yaml exists; nothing was written");
     assert!(!place.has("opsctl.yaml"));
+}
+
+/// The schema that the first line of a file names for editors.
+fn schema_of(place: &Place, file: &str) -> serde_json::Value {
+    let text = place.read(file);
+    let first = text.lines().next().expect("a first line");
+    let named = first.strip_prefix("# yaml-language-server: $schema=").unwrap_or_else(|| panic!("{first}"));
+    let folder = Path::new(file).parent().expect("a folder");
+    serde_json::from_str(&place.read(folder.join(named).to_str().expect("a path"))).expect("JSON")
+}
+
+#[test]
+fn editors_find_the_schema_of_what_is_written_and_it_fits() {
+    let _ = web::apache();
+    let place = Place::new();
+    place.run(&["init", "--output", "etc/opsctl.yaml"]).succeeds();
+    for file in ["etc/opsctl.yaml", "etc/procedures/daily/services.yaml"] {
+        let schema = schema_of(&place, file);
+        let text = place.read(file);
+        let source = Arc::new(Source { name: file.to_owned(), text: text.clone() });
+        let json = yaml::parse(&source).expect("YAML").to_json();
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let wrong: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{text}\n{}", wrong.join("\n"));
+        let mut broken = json;
+        broken["nonsense"] = serde_json::json!(1);
+        assert!(!validator.is_valid(&broken), "an unknown key is marked");
+    }
+    assert!(
+        !place.run(&["init", "--output", "-"]).succeeds().stdout.contains("yaml-language-server"),
+        "no file beside it"
+    );
 }
 
 #[test]

@@ -23,10 +23,25 @@ pub fn run(matches: &ArgMatches) -> Done {
     Ok(Exit::Ok)
 }
 
+/// A document with a schema.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Document {
+    Procedure,
+    Site,
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "a command like the others")]
 pub fn schema(matches: &ArgMatches) -> Done {
     let site = matches.get_one::<String>("document").is_some_and(|document| document == "site");
-    let schema = if site { schema::site() } else { schema::procedure() };
-    message::print(&format!("{schema:#}\n"));
+    message::print(&schema_of(if site { Document::Site } else { Document::Procedure }));
     Ok(Exit::Ok)
+}
+
+/// The JSON Schema of a document.
+pub fn schema_of(document: Document) -> String {
+    let schema = match document {
+        Document::Procedure => schema::procedure(),
+        Document::Site => schema::site(),
+    };
+    format!("{schema:#}\n")
 }

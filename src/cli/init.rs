@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 
 use super::Done;
 use super::check::block_on;
+use super::explain::Document;
 use super::message::{self, Failure};
 use super::settings;
 use crate::model::fact::Observation;
@@ -34,13 +35,17 @@ mod process;
 mod survey;
 mod web;
 
-use draw::Starter;
+use draw::{Schema, Starter};
 use survey::Machine;
 use web::Answer;
 
 const DEFAULT: &str = "opsctl.yaml";
 /// The starter procedure, from the folder of the site file.
 const PROCEDURE: &str = "procedures/daily/services.yaml";
+
+/// The schemas for editors, from the folder of the site file.
+const SITE_SCHEMA: &str = ".opsctl/site.schema.json";
+const PROCEDURE_SCHEMA: &str = ".opsctl/procedure.schema.json";
 
 /// How long a web server or a disk may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -49,11 +54,12 @@ pub fn run(matches: &ArgMatches) -> Done {
     let output = matches.get_one::<String>("output").map_or(DEFAULT, String::as_str);
     let (name, timezone) = (settings::host(), local_timezone());
     if output == "-" {
-        message::print(&draw::site(&name, timezone, &survey::take(here()), Starter::None));
+        message::print(&draw::site(&name, timezone, &survey::take(here()), Starter::None, Schema::Unknown));
         return Ok(Exit::Ok);
     }
     let site_file = Path::new(output);
-    let procedure_file = site_file.parent().unwrap_or(Path::new("")).join(PROCEDURE);
+    let beside = |name: &str| site_file.parent().unwrap_or(Path::new("")).join(name);
+    let procedure_file = beside(PROCEDURE);
     let replace = if matches.get_flag("force") { Replace::Existing } else { Replace::Nothing };
     check_place(&[site_file, &procedure_file], replace)?;
 
@@ -61,12 +67,15 @@ pub fn run(matches: &ArgMatches) -> Done {
     let procedure = draw::procedure(&survey);
     let starter = if procedure.is_some() { Starter::Beside } else { Starter::None };
     let mut written = vec![site_file];
+    // They are the program's, and say nothing of this site.
+    write(&beside(SITE_SCHEMA), &super::explain::schema_of(Document::Site), Replace::Existing)?;
+    write(&beside(PROCEDURE_SCHEMA), &super::explain::schema_of(Document::Procedure), Replace::Existing)?;
     // The site file comes last: it never names a folder that is not there.
     if let Some(text) = &procedure {
         write(&procedure_file, text, replace)?;
         written.push(&procedure_file);
     }
-    write(site_file, &draw::site(&name, timezone, &survey, starter), replace)?;
+    write(site_file, &draw::site(&name, timezone, &survey, starter, Schema::Beside), replace)?;
     message::print(&draw::summary(&name, &survey, &disks(), &written, site_file));
     Ok(Exit::Ok)
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::PROCEDURE;
 use super::survey::{Detector, Findings, Step, quoted};
+use super::{PROCEDURE, PROCEDURE_SCHEMA, SITE_SCHEMA};
 
 pub type Survey = [(&'static Detector, Findings)];
 
@@ -15,8 +15,27 @@ pub enum Starter {
     None,
 }
 
+/// Whether the schemas are written beside the site file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Schema {
+    Beside,
+    Unknown,
+}
+
+/// What editors read; it must be the first line.
+fn schema_line(file: &str, document: &str) -> String {
+    format!(
+        "# yaml-language-server: $schema={file}\n\
+         # Editors complete and check by that; `opsctl schema {document}` prints a newer one.\n"
+    )
+}
+
 /// The site file.
-pub fn site(name: &str, timezone: chrono_tz::Tz, survey: &Survey, starter: Starter) -> String {
+pub fn site(name: &str, timezone: chrono_tz::Tz, survey: &Survey, starter: Starter, schema: Schema) -> String {
+    let head = match schema {
+        Schema::Beside => schema_line(SITE_SCHEMA, "site"),
+        Schema::Unknown => String::new(),
+    };
     let (packs, about) = match starter {
         Starter::Beside => (
             "[host, ./procedures]",
@@ -25,7 +44,7 @@ pub fn site(name: &str, timezone: chrono_tz::Tz, survey: &Survey, starter: Start
         Starter::None => ("[host]", "# Add `./procedures` for this site's own procedures.\n".to_owned()),
     };
     let mut text = format!(
-        "# Where this installation is and what belongs to it. `opsctl explain site` explains every key.\n\
+        "{head}# Where this installation is and what belongs to it. `opsctl explain site` explains every key.\n\
          # Written by `opsctl init` from what was found; it is yours to change.\n\
          site: {}\ntimezone: {timezone}\n\n\
          # `host` checks the machine itself: disks, memory, load, processes, system log.\n{about}packs: {packs}\n",
@@ -69,13 +88,14 @@ fn databases(survey: &Survey) -> String {
 
 /// The starter procedure; none if nothing was found that it could check.
 pub fn procedure(survey: &Survey) -> Option<String> {
-    let mut text = "# opsctl daily services\n\
+    let head = schema_line(&format!("../../{PROCEDURE_SCHEMA}"), "procedure");
+    let mut text = head
+        + "# opsctl daily services\n\
                     title: Services of this machine\n\
                     purpose: Show before working hours that what runs here can be used.\n\
                     schedule: { cron: \"0 8 * * *\" }\n\
                     budget: 30m\n\n\
-                    steps:\n"
-        .to_owned();
+                    steps:\n";
     let mut criteria = String::new();
     for (detector, findings) in survey {
         for step in &findings.steps {
@@ -169,7 +189,8 @@ mod tests {
         let site_folder = tempfile::tempdir().unwrap();
         write(site_folder.path(), &[PROCEDURE]);
         let site_file = site_folder.path().join("opsctl.yaml");
-        std::fs::write(&site_file, site("a \"host\": #1", chrono_tz::UTC, &survey, Starter::Beside)).unwrap();
+        std::fs::write(&site_file, site("a \"host\": #1", chrono_tz::UTC, &survey, Starter::Beside, Schema::Unknown))
+            .unwrap();
         std::fs::write(site_folder.path().join(PROCEDURE), procedure(&survey).unwrap()).unwrap();
 
         let site = Site::read(&site_file).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
