@@ -9,6 +9,7 @@ mod json;
 mod line;
 mod live;
 mod page;
+pub mod paper;
 mod progress;
 
 use std::io::{self, Write};
