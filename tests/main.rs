@@ -21,6 +21,7 @@ mod emergency;
 mod engine;
 mod escalation;
 mod examples;
+mod handbook;
 mod init;
 mod inventory;
 mod journal;

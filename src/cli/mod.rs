@@ -1,6 +1,7 @@
 //! The command line: settings, the clap tree, one file per command, and the only place that ends the process.
 
 mod check;
+mod docs;
 mod drill;
 mod explain;
 mod group;
@@ -111,6 +112,7 @@ fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
     match matches.subcommand() {
         Some(("lint", matches)) => lint::run(matches, globals),
         Some(("explain", matches)) => explain::run(matches),
+        Some(("docs", matches)) => docs::run(matches, globals),
         Some(("schema", matches)) => explain::schema(matches),
         Some(("history", matches)) => history::list(matches, globals),
         Some(("show", matches)) => history::show(matches, globals),

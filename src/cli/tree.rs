@@ -14,6 +14,7 @@ use crate::report::emergency::Form;
 /// The commands that no group may be named after.
 const BUILTIN: &[&str] = &[
     "lint",
+    "docs",
     "explain",
     "schema",
     "history",
@@ -111,6 +112,19 @@ fn builtins() -> Vec<Command> {
             .arg(Arg::new("kind").value_name("KIND").help(
                 "A kind of probe or action, `procedure`, `site` or `conditions`; the list of kinds when not given",
             )),
+        Command::new("docs").about("Write the procedures as a handbook to read and to print").args([
+            Arg::new("what")
+                .value_name("GROUP[/PROCEDURE]")
+                .num_args(0..)
+                .help("Only these [default: all of the site]"),
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["markdown", "html"])
+                .help("How it is written [default: as the file's name says, else markdown]"),
+            Arg::new("output").long("output").short('o').value_name("FILE").help("Where to [default: standard output]"),
+            Arg::new("force").long("force").action(ArgAction::SetTrue).help("Replace a file that exists"),
+        ]),
         Command::new("schema")
             .about("Print the JSON Schema of procedures or of the site file, for editors")
             .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),

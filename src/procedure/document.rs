@@ -60,6 +60,12 @@ impl Procedure {
         crate::model::event::doing::hexadecimal(&Sha256::digest(self.source.text.as_bytes()))
     }
 
+    /// The file that it was read from.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
     /// The procedures that its steps run.
     pub fn calls(&self) -> impl Iterator<Item = &ProcedureId> {
         self.steps.iter().filter_map(|step| match &step.work {

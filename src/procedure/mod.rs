@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod expect;
 pub mod explain;
+pub mod handbook;
 pub mod inputs;
 pub mod keys;
 pub mod library;

@@ -1,12 +1,12 @@
 //! Documents made of templates, as Markdown and as HTML: whatever a text holds, it means nothing to either.
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 
 const MARKDOWN: &str = "markdown";
 
 /// An environment with these templates, by name: `.html` ones escape for HTML, others for Markdown. The filter `code`
-/// makes a span of code for Markdown.
+/// makes a span of code for Markdown; `prose` makes one of what stands between backticks, for both.
 #[must_use]
 pub fn environment(templates: &[(&'static str, &'static str)]) -> Environment<'static> {
     let mut environment = Environment::new();
@@ -25,7 +25,8 @@ pub fn environment(templates: &[(&'static str, &'static str)]) -> Environment<'s
         AutoEscape::Custom(_) => write!(out, "{value}").map_err(minijinja::Error::from),
         _ => minijinja::escape_formatter(out, state, value),
     });
-    environment.add_filter("code", |text: &str| minijinja::Value::from_safe_string(code(text)));
+    environment.add_filter("code", |text: &str| Value::from_safe_string(code(text)));
+    environment.add_filter("prose", |state: &State<'_, '_>, text: &str| Value::from_safe_string(prose(state, text)));
     // They are part of the program, and every test renders them.
     for (name, source) in templates {
         environment.add_template(name, source).ok();
@@ -47,6 +48,31 @@ fn escaped(text: &str) -> String {
         clean.push(c);
     }
     clean
+}
+
+/// A sentence in which commands stand between backticks.
+fn prose(state: &State<'_, '_>, text: &str) -> String {
+    let mut written = String::with_capacity(text.len() + 32);
+    let mut rest = text;
+    while let Some((before, (inside, after))) =
+        rest.split_once('`').and_then(|(before, after)| Some((before, after.split_once('`')?)))
+    {
+        written += &plain(state, before);
+        match state.auto_escape() {
+            AutoEscape::Html => written.extend(["<code>", &plain(state, inside), "</code>"]),
+            _ => written += &code(inside),
+        }
+        rest = after;
+    }
+    written + &plain(state, rest)
+}
+
+/// A text that means nothing to the form that is written.
+fn plain(state: &State<'_, '_>, text: &str) -> String {
+    match state.auto_escape() {
+        AutoEscape::Html => minijinja::HtmlEscape(text).to_string(),
+        _ => escaped(text),
+    }
 }
 
 /// A span of code, whatever is in it.

@@ -1,0 +1,149 @@
+//! One procedure as a chapter.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::step::StepView;
+use crate::model::unit::Quantity;
+use crate::procedure::decode::Reader;
+use crate::procedure::document::{Criterion, Procedure};
+use crate::procedure::library::Library;
+use crate::procedure::site::Site;
+use crate::procedure::template::{self, Vars};
+use crate::procedure::yaml::{self, Node};
+
+#[derive(Serialize)]
+pub struct Chapter {
+    /// For links: `daily/system-health`.
+    id: String,
+    anchor: String,
+    command: String,
+    /// Looks at everything and does nothing; only where the procedure does more than look.
+    check: Option<String>,
+    title: String,
+    original_title: Option<String>,
+    purpose: Option<String>,
+    symptoms: Vec<String>,
+    owner: Option<String>,
+    schedule: Option<String>,
+    budget: Option<String>,
+    escalate: Option<String>,
+    file: String,
+    sections: Vec<SectionView>,
+    criteria: Vec<CriterionView>,
+}
+
+#[derive(Serialize)]
+struct SectionView {
+    title: Option<String>,
+    budget: Option<String>,
+    steps: Vec<StepView>,
+}
+
+#[derive(Serialize)]
+struct CriterionView {
+    says: String,
+    proven_by: Vec<String>,
+}
+
+impl Chapter {
+    pub fn of(procedure: &Procedure, site: &Site, library: &Library) -> Self {
+        let none = Vars::new();
+        let vars = library.vars_of(&procedure.id).unwrap_or(&none);
+        let nodes = Nodes::of(procedure);
+        let mut sections: Vec<(Option<usize>, SectionView)> = Vec::new();
+        for (index, step) in procedure.steps.iter().enumerate() {
+            if sections.last().is_none_or(|(section, _)| *section != step.section) {
+                let section = step.section.map(|section| &procedure.sections[section]);
+                let view = SectionView {
+                    title: section.map(|section| section.title.clone()),
+                    budget: section.and_then(|section| section.budget).map(|time| Quantity::duration(time).rounded()),
+                    steps: Vec::new(),
+                };
+                sections.push((step.section, view));
+            }
+            let view = StepView::of(index, procedure, &nodes.of_step(index, vars), site);
+            if let Some((_, section)) = sections.last_mut() {
+                section.steps.push(view);
+            }
+        }
+        let command = format!("opsctl {} {}", procedure.id.group(), procedure.id.name());
+        let looks = procedure.steps.iter().all(|step| step.kind.looks());
+        let file = procedure.steps.first().and_then(|step| step.at.rsplit_once(':')).map(|(file, _)| file);
+        Self {
+            id: procedure.id.to_string(),
+            anchor: super::step::anchor(&procedure.id),
+            check: (!looks).then(|| format!("{command} --check")),
+            command,
+            title: procedure.title.clone(),
+            original_title: procedure.original_title.clone(),
+            purpose: procedure.purpose.clone(),
+            symptoms: procedure.symptoms.clone(),
+            owner: procedure.owner.clone(),
+            schedule: procedure.schedule.as_deref().map(|cron| schedule(cron, site)),
+            budget: procedure.budget.map(|budget| Quantity::duration(budget).rounded()),
+            escalate: procedure.escalate.clone(),
+            file: file.unwrap_or_default().to_owned(),
+            sections: sections.into_iter().map(|(_, section)| section).collect(),
+            criteria: procedure.criteria.iter().map(|criterion| criterion_view(criterion, procedure)).collect(),
+        }
+    }
+}
+
+fn criterion_view(criterion: &Criterion, procedure: &Procedure) -> CriterionView {
+    let proof = |proof: &crate::procedure::document::Proof| {
+        let step = &procedure.steps[proof.step];
+        match &proof.fact {
+            Some(fact) => format!("{} ({fact})", step.id),
+            None => step.id.to_string(),
+        }
+    };
+    let clock = criterion.clock.iter().map(|clock| format!("the clock of the run: {}", clock.written));
+    CriterionView {
+        says: criterion.says.clone(),
+        proven_by: criterion.proven_by.iter().map(proof).chain(clock).collect(),
+    }
+}
+
+/// A cron expression in words, in the site's time.
+fn schedule(cron: &str, site: &Site) -> String {
+    match cron.parse::<croner::Cron>() {
+        Ok(parsed) => {
+            let words = parsed.describe();
+            format!("{} ({}, cron {cron})", words.trim_end_matches('.'), site.timezone.name())
+        }
+        Err(_) => format!("cron: {cron}"),
+    }
+}
+
+/// The steps as they stand in the file: what they say of inputs is not kept once it is vetted.
+struct Nodes {
+    source: Arc<crate::procedure::diagnostic::Source>,
+    steps: Vec<Node>,
+}
+
+impl Nodes {
+    fn of(procedure: &Procedure) -> Self {
+        let source = Arc::clone(procedure.source());
+        let node = yaml::parse(&source).ok();
+        let items = node.as_ref().and_then(|node| node.get("steps")).and_then(Node::list).unwrap_or_default();
+        let flat = |item: &Node| match item.get("section") {
+            Some(_) => item.get("steps").and_then(Node::list).unwrap_or_default().to_vec(),
+            None => vec![item.clone()],
+        };
+        let steps = items.iter().flat_map(flat).collect();
+        Self { source, steps }
+    }
+
+    /// With the site's variables, as far as they are known before a run.
+    fn of_step(&self, index: usize, vars: &Vars) -> Node {
+        let Some(step) = self.steps.get(index) else {
+            return Node { span: 0..0, kind: yaml::NodeKind::Map(Vec::new()) };
+        };
+        let reader = Reader::new(Arc::clone(&self.source));
+        let resolved = template::resolve(step, vars, &reader).into_owned();
+        // A step that does not apply here may name what is not there: it is shown as it was written.
+        if reader.is_clean() { resolved } else { step.clone() }
+    }
+}
