@@ -329,6 +329,29 @@ fn an_explained_action_says_what_it_checks_and_how_much_it_changes() {
 }
 
 #[test]
+fn every_word_of_the_format_can_be_explained() {
+    for word in explain::all_words() {
+        let text = explain::word(&word).unwrap_or_else(|| panic!("{word}"));
+        assert!(text.lines().count() >= 3 && text.lines().all(|line| line.chars().count() <= 80), "{word}:\n{text}");
+    }
+    for (word, says) in [
+        ("retry", "retry (key of a step)"),
+        ("times", "times (key of `retry` of a step)"),
+        ("disk.free", "disk.free (fact of the disk probe)"),
+        ("http.json.queue.depth", "json: { NAME: }"),
+        ("http.basic.user", "http.basic.user (input of the http probe)"),
+        ("errored", "could not look"),
+        ("report", "report (key of a procedure)"),
+        ("report", "report (key of a step)"),
+    ] {
+        let text = explain::word(word).unwrap_or_else(|| panic!("{word}"));
+        assert!(text.contains(says), "{word}:\n{text}");
+    }
+    assert_eq!(explain::word("nonsense"), None);
+    assert_eq!(explain::word("disk.nonsense"), None);
+}
+
+#[test]
 fn every_topic_can_be_explained_and_every_key_is_mentioned() {
     for topic in explain::topics() {
         assert!(explain::topic(topic).is_some_and(|text| text.lines().count() > 3), "{topic}");

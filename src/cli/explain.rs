@@ -1,26 +1,56 @@
-//! `opsctl explain` and `opsctl schema`: the format, from the tables that the loader reads by.
+//! `opsctl explain` and `opsctl schema`: the format, from the tables that the loader reads by; and single procedures.
 
 use clap::ArgMatches;
 
 use super::Done;
 use super::message::{self, Failure};
+use super::settings::{self, Globals};
+use super::tree;
 use crate::model::outcome::Exit;
-use crate::procedure::diagnostic::suggestion;
+use crate::procedure::diagnostic::nearest;
 use crate::procedure::{explain, schema};
 
-pub fn run(matches: &ArgMatches) -> Done {
+pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
     let Some(word) = matches.get_one::<String>("kind") else {
         message::print(&explain::kinds());
         return Ok(Exit::Ok);
     };
-    let text = explain::topic(word).ok_or_else(|| {
-        Failure::new(
-            format!("there is nothing to explain about `{word}`"),
-            suggestion(word, explain::topics(), "there are"),
-        )
-    })?;
+    let text = match explain::word(word) {
+        Some(text) => text,
+        None => procedure(word, globals)?,
+    };
     message::print(&text);
     Ok(Exit::Ok)
+}
+
+/// What a procedure is for and does, for a name such as `daily/system-health`.
+fn procedure(word: &str, globals: &Globals) -> Result<String, Failure> {
+    let unknown = |known: &mut dyn Iterator<Item = String>| {
+        let known: Vec<String> = known.collect();
+        let near = nearest(word, known.iter().map(String::as_str));
+        let help = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        Failure::new(
+            format!("there is nothing to explain about `{word}`"),
+            format!("{help}`opsctl explain` lists the topics"),
+        )
+    };
+    if !word.contains('/') {
+        return Err(unknown(&mut explain::all_words().into_iter()));
+    }
+    let (site, library) = settings::open(globals)?;
+    let Some(id) = library.ids().find(|id| id.as_str() == word) else {
+        return Err(unknown(&mut library.ids().map(ToString::to_string)));
+    };
+    let procedures = library.load([id], &site)?;
+    let text: Vec<String> = procedures
+        .iter()
+        .map(|procedure| {
+            let more =
+                format!("opsctl docs {id}     as a page of the handbook\nopsctl {} {} --help", id.group(), id.name());
+            format!("{}\n\n{}\n{more}\n", procedure.title, tree::details(procedure))
+        })
+        .collect();
+    Ok(text.concat())
 }
 
 /// A document with a schema.

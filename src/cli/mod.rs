@@ -111,7 +111,7 @@ fn run(args: &[OsString], globals: &Globals) -> Done {
 fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
     match matches.subcommand() {
         Some(("lint", matches)) => lint::run(matches, globals),
-        Some(("explain", matches)) => explain::run(matches),
+        Some(("explain", matches)) => explain::run(matches, globals),
         Some(("docs", matches)) => docs::run(matches, globals),
         Some(("schema", matches)) => explain::schema(matches),
         Some(("history", matches)) => history::list(matches, globals),

@@ -108,9 +108,10 @@ fn builtins() -> Vec<Command> {
                 .help("Folders of procedures, or single files, instead of the site's packs"),
         ),
         Command::new("explain")
-            .about("Show what a kind of probe or action takes and reports, or the keys of a document")
+            .about("Explain a kind of probe or action, a key, a fact, an outcome, or a procedure")
             .arg(Arg::new("kind").value_name("KIND").help(
-                "A kind of probe or action, `procedure`, `site` or `conditions`; the list of kinds when not given",
+                "A kind (`http`), a fact (`disk.free`), a key (`retry`), `procedure`, `site`, `conditions`, ..., or a \
+                 procedure (`daily/host-health`); the list of kinds when not given",
             )),
         Command::new("docs").about("Write the procedures as a handbook to read and to print").args([
             Arg::new("what")
@@ -371,7 +372,7 @@ fn run_args(command: Command) -> Command {
 /// Purpose, budget, criteria and steps, for the help of a procedure.
 ///
 /// clap trims it.
-fn details(procedure: &Procedure) -> String {
+pub fn details(procedure: &Procedure) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     let mut line = |name: &str, value: Option<String>| {

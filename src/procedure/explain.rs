@@ -1,5 +1,7 @@
 //! The format for people: the same tables as the loader's, as text.
 
+mod words;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -10,13 +12,37 @@ use crate::action;
 use crate::model::action::Effect;
 use crate::model::fact::FactSpec;
 use crate::model::input::{InputSpec, InputType, Need};
+use crate::model::outcome::Outcome;
 use crate::model::unit::Quantity;
 use crate::probe;
 
-/// All that can be explained.
+/// The pages of it that are not about one kind.
+const PAGES: [&str; 7] = ["procedure", "site", "pack", "conditions", "units", "expressions", "outcomes"];
+
+/// All that has a page of its own.
 pub fn topics() -> impl Iterator<Item = &'static str> {
     let actions = action::KINDS.iter().map(|kind| kind.name).filter(|name| probe::kind(name).is_none());
-    probe::KINDS.iter().map(|kind| kind.name).chain(actions).chain(["procedure", "site", "conditions"])
+    probe::KINDS.iter().map(|kind| kind.name).chain(actions).chain(PAGES)
+}
+
+/// Every word that can be explained: topics, keys of documents, outcomes, `KIND.FACT` and `KIND.INPUT`.
+#[must_use]
+pub fn all_words() -> Vec<String> {
+    let outcomes = Outcome::ALL.map(Outcome::word);
+    let short = topics().chain(words::keys()).chain(outcomes).map(str::to_owned);
+    let mut all: Vec<String> = short.chain(words::members()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Any word of the format; `None` when it is none.
+#[must_use]
+pub fn word(word: &str) -> Option<String> {
+    let outcome = || Outcome::ALL.iter().any(|outcome| outcome.word() == word).then(|| OUTCOMES.to_owned());
+    let parts: Vec<String> =
+        [topic(word).or_else(outcome), words::key(word), words::member(word)].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
 /// One topic; `None` when there is no such one. What is a kind of both is explained as a probe first.
@@ -25,7 +51,10 @@ pub fn topic(word: &str) -> Option<String> {
     Some(match word {
         "procedure" => document("A procedure: one file, PACK/GROUP/NAME.yaml", keys::PROCEDURE),
         "site" => document("The site file: opsctl.yaml", keys::SITE),
-        "conditions" => CONDITIONS.to_owned(),
+        "pack" => document("A pack: a folder of groups, with a file pack.yaml", keys::PACK),
+        "conditions" | "units" => CONDITIONS.to_owned(),
+        "expressions" => EXPRESSIONS.to_owned(),
+        "outcomes" => OUTCOMES.to_owned(),
         _ => {
             let probe = probe::kind(word).map(probe_kind);
             let action = action::kind(word).map(action_kind);
@@ -48,7 +77,14 @@ pub fn kinds() -> String {
     for kind in action::KINDS {
         clause(&mut text, kind.name, kind.about);
     }
-    text.push_str("\nAlso: `opsctl explain procedure`, `opsctl explain site`, `opsctl explain conditions`\n");
+    text.push('\n');
+    paragraph(&mut text, "Also: ", 6, &PAGES.map(|page| format!("`{page}`")).join(", "));
+    paragraph(
+        &mut text,
+        "And any word: ",
+        6,
+        "a key (`retry`), a fact (`disk.free`), an input (`http.url`), an outcome (`errored`), a procedure (`daily/host-health`)",
+    );
     text
 }
 
@@ -256,4 +292,43 @@ Conditions, for every fact of `expect` and `prefer`:
 
 Units: %, B KiB MiB GiB TiB (kB MB GB TB), ms s m h d w, /min
 A fact that is missing satisfies nothing: the step could not tell.
+";
+
+/// What `when`, `for_each` and templates see.
+pub const EXPRESSIONS: &str = "\
+Expressions, for `when` and `for_each`; between {{ and }} in any text:
+
+  vars.NAME, NAME                 a variable of the pack, the site file or --set
+  steps.ID.outcome                passed, warned, failed, errored, skipped, ...
+  steps.ID is failed              the same as a test: is passed, is skipped, ...
+  steps.ID.facts.NAME             what was seen, of the first subject
+  steps.ID.subjects['/var'].free  the same of a subject by its name
+  steps.ID.rows                   rows that were kept as evidence
+  steps.ID.choice                 what was chosen in a decision
+  run.id, run.date, run.operator, run.host, run.site, run.findings
+  item                            the thing that `for_each` has come to
+
+A dash in an id becomes an underscore: `steps.disk_free` is step `disk-free`.
+and, or, not, ==, !=, <, >, in, filters (`steps.x.rows | length`): as in Jinja.
+A name that does not exist is an error when the file is read.
+";
+
+/// What a step can come to, and what the program says of a run.
+pub const OUTCOMES: &str = "\
+Outcomes of steps, and the exit status of a run, which is that of the worst:
+
+  passed    looked; everything expected holds                          exit 0
+  waived    does not hold, and a waiver covers it                      exit 0
+  skipped   its `when` was false, or it was left out                   exit 0
+  pending   waits for a person                                         exit 0
+  warned    looked; something preferred does not hold                  exit 1
+  failed    looked; something expected does not hold                   exit 2
+  errored   could not look: no permission, no such tool, time limit    exit 3
+
+A step that was skipped because another one failed counts as errored.
+Exit 3 is also a wrong file, a wrong flag, a lock that is held, and a run that
+could not be recorded. 130 and 143: interrupted.
+
+A criterion is met when all steps that prove it passed or warned, unmet when
+one failed, not proven otherwise.
 ";

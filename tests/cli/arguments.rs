@@ -16,6 +16,8 @@ fn a_mistake_in_the_arguments_is_3_and_names_the_nearest_right_word() {
         (&["daily", "check", "--report", "json"], "help: write --report FORMAT=FILE, such as json=check.json"),
         (&["daily", "check", "--set", "outcome"], "help: write --set name=value"),
         (&["explain", "dsk"], "did you mean `disk`?"),
+        (&["explain", "disk.fre"], "did you mean `disk.free`?"),
+        (&["explain", "retyr"], "did you mean `retry`?"),
         (&["histroy"], "a similar subcommand exists: 'history'"),
         (&["journal", "verfy"], "a similar subcommand exists: 'verify'"),
     ] {
