@@ -2,19 +2,17 @@
 //!
 //! What the record does not have stays a line to fill in by hand.
 
-mod sheet;
+pub(super) mod sheet;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::OnceLock;
 
 use chrono_tz::Tz;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use super::line::{Line, Paint};
 use super::page::Page;
+use super::template;
 use crate::model::record::Record;
 use sheet::Sheet;
 
@@ -63,9 +61,7 @@ pub fn render(record: &Record, form: Form, zone: Tz) -> Result<String, String> {
         Form::Markdown => "emergency.md",
         Form::Html => "emergency.html",
     };
-    let rendered =
-        environment().get_template(template).and_then(|template| template.render(minijinja::value::Serde(&sheet)));
-    rendered.map_err(|error| format!("the report cannot be made: {error}"))
+    template::render(template, &sheet).map_err(|error| format!("the report cannot be made: {error}"))
 }
 
 /// Whether a file that exists gives way.
@@ -93,64 +89,6 @@ pub fn write(path: &Path, text: &str, existing: Existing) -> io::Result<()> {
     }
     .map(|_| ())
     .map_err(|error| error.error)
-}
-
-fn environment() -> &'static Environment<'static> {
-    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
-    ENVIRONMENT.get_or_init(|| {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
-        environment.set_syntax(syntax.unwrap_or_default());
-        environment.set_auto_escape_callback(|name| match name.rsplit_once('.') {
-            Some((_, "html")) => AutoEscape::Html,
-            _ => AutoEscape::Custom(MARKDOWN.into()),
-        });
-        environment.set_formatter(|out, state, value| match state.auto_escape() {
-            AutoEscape::Custom(_) if !value.is_safe() => {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                out.write_str(&escaped(&text)).map_err(minijinja::Error::from)
-            }
-            AutoEscape::Custom(_) => write!(out, "{value}").map_err(minijinja::Error::from),
-            _ => minijinja::escape_formatter(out, state, value),
-        });
-        environment.add_filter("code", |text: &str| minijinja::Value::from_safe_string(code(text)));
-        // They are part of the program, and every test renders both.
-        for (name, source) in TEMPLATES {
-            environment.add_template(name, source).ok();
-        }
-        environment
-    })
-}
-
-const MARKDOWN: &str = "markdown";
-const TEMPLATES: [(&str, &str); 2] = [
-    ("emergency.md", include_str!("emergency/emergency.md")),
-    ("emergency.html", include_str!("emergency/emergency.html")),
-];
-
-/// Text that means nothing to Markdown, wherever it stands in a line.
-fn escaped(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len() + 16);
-    let number = text.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0);
-    for (at, c) in text.char_indices() {
-        let begins = at == 0 && matches!(c, '-' | '+' | '=');
-        let ends_number = Some(at) == number && matches!(c, '.' | ')');
-        if begins || ends_number || matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&')
-        {
-            clean.push('\\');
-        }
-        clean.push(c);
-    }
-    clean
-}
-
-/// A span of code, whatever is in it.
-fn code(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let gap = if longest > 0 || text.is_empty() { " " } else { "" };
-    format!("{fence}{gap}{text}{gap}{fence}")
 }
 
 /// As plain text: the same in the same order.
@@ -199,22 +137,3 @@ fn text(sheet: &Sheet) -> String {
 
 /// What stands where the record has nothing.
 const BLANK: &str = "______________________________ (to be filled in)";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_means_nothing_to_markdown() {
-        assert_eq!(escaped("# *x* [a](b) <i> a|b"), r"\# \*x\* \[a\](b) \<i\> a\|b");
-        assert_eq!(escaped("12. not a list"), r"12\. not a list");
-        assert_eq!(escaped("- not a list"), r"\- not a list");
-        assert_eq!(escaped("at 12.30"), "at 12.30");
-    }
-
-    #[test]
-    fn code_keeps_its_backticks() {
-        assert_eq!(code("ls -l"), "`ls -l`");
-        assert_eq!(code("echo `date`"), "`` echo `date` ``");
-    }
-}
