@@ -271,21 +271,25 @@ fn part(record: &Record, one: &ProcedureRecord) -> Part {
 fn row(case: &Case<'_>) -> Option<StepRow> {
     let What::Step(step) = case.what else { return None };
     let (paint, word) = word(step);
-    let texts: Vec<String> = match &step.result {
+    let title = tidy(&step.plan.title);
+    let is_block = matches!(case.standing, Standing::Bad | Standing::Unknown | Standing::Remark);
+    let mut texts: Vec<String> = match &step.result {
         Some(result) => procedure::summary(step, result).iter().map(|text| tidy(text)).collect(),
         None => case.lines.clone(),
     };
-    let title = tidy(&step.plan.title);
+    texts.retain(|text| *text != title);
+    if texts.is_empty() && is_block {
+        texts.extend(case.lines.first().cloned());
+    }
     let below = led::below(step).into_iter().map(|(_, text)| Below {
         is_run: text.starts_with("ran ") || text.starts_with("would run "),
         text: tidy(&text),
     });
-    let is_block = matches!(case.standing, Standing::Bad | Standing::Unknown | Standing::Remark);
     Some(StepRow {
         word,
         class: class(paint),
         id: step.plan.id.to_string(),
-        texts: texts.into_iter().filter(|text| *text != title).collect(),
+        texts,
         title,
         below: below.collect(),
         evidence: if is_block { Vec::new() } else { seen(step) },
