@@ -7,6 +7,7 @@ mod incident;
 mod interrupts;
 mod journal;
 mod output;
+mod reports;
 mod secrets;
 mod statements;
 

@@ -25,11 +25,12 @@ use crate::procedure::site::Site;
 pub mod attach;
 #[cfg(debug_assertions)]
 mod failpoint;
-mod listeners;
+pub mod listeners;
 mod lock;
 mod prepare;
 mod record;
 mod report_file;
+pub mod report_files;
 mod request;
 pub mod resume;
 mod terminal;
@@ -116,7 +117,7 @@ async fn supervise(
     let run = prepared.run;
     // The report is of the whole run, the part before included.
     for event in &prepared.past {
-        listeners.recall(event)?;
+        listeners.recall(event);
     }
     let scribe = Scribe::start(journal, run);
     let office = Arc::new(site.clone());
@@ -167,7 +168,7 @@ async fn supervise(
         }
         listeners.unrecorded();
     }
-    listeners.finish(&last, outcome)?;
+    exit = listeners.finish(last, outcome, exit);
     if let Some(error) = unrecorded {
         message::warn(&format!("error: this run is not on record: {error}\n"));
         if let Some(help) = error.help() {
@@ -202,7 +203,7 @@ async fn relay(
                     if event.seq != engine::ON_RECORD {
                         scribe.record(&event);
                     }
-                    listeners.hear(&event)?;
+                    listeners.hear(&event);
                 }
                 None => return Err(Failure::new("the engine ended without a result", "this is a mistake in opsctl; please report it")),
             },

@@ -7,11 +7,13 @@ use serde_json::json;
 
 use super::Done;
 use super::check::block_on;
+use super::check::listeners::Main;
+use super::check::report_files::{self, ReportFiles};
 use super::message::{self, Failure};
 use super::settings::{self, Globals};
 use crate::journal::{Access, Filter, Journal, Problem, RunSummary};
+use crate::model::event::EventKind;
 use crate::model::outcome::{Exit, Outcome};
-use crate::model::record::Record;
 use crate::report::Format;
 
 /// `opsctl history`.
@@ -88,20 +90,30 @@ pub fn when_and_how(run: &RunSummary, zone: chrono_tz::Tz) -> String {
 /// `opsctl show RUN`.
 pub fn show(matches: &ArgMatches, globals: &Globals) -> Done {
     let Some(given) = matches.get_one::<String>("run") else { return Ok(Exit::CouldNotTell) };
+    let reports = report_files::asked(matches)?;
     let (path, _) = settings::journal_of(globals, Access::Read)?;
     let events = block_on(async {
         let journal = Journal::open(&path, Access::Read).await?;
         journal.replay(journal.find(given).await?).await
     })??;
-    let record = Record::of(&events);
-    let zone = record.start.as_ref().and_then(|start| start.timezone.parse().ok()).unwrap_or(chrono_tz::UTC);
+    let begun = events.iter().find_map(|event| match &event.kind {
+        EventKind::RunStarted(start) => start.timezone.parse().ok(),
+        _ => None,
+    });
+    let style = globals.style(begun.unwrap_or(chrono_tz::UTC));
+    let mut files = ReportFiles::open(&reports, style)?;
     let format = matches.get_one::<Format>("format").copied().unwrap_or_else(|| globals.default_format());
-    let text = format
-        .render(&record, globals.style(zone))
-        .map_err(|error| Failure::new(format!("cannot show the run: {error}"), ""))?;
-    message::print(&text);
+    let mut main = Main::open(format, style);
+    for event in &events {
+        files.hear(event);
+        main.hear(event);
+    }
+    let failures: Vec<Failure> = files.finish().into_iter().chain(main.finish()).collect();
+    for failure in &failures {
+        failure.print(globals.colour_of_stderr());
+    }
     // Showing succeeded, whatever the run came to.
-    Ok(Exit::Ok)
+    Ok(if failures.is_empty() { Exit::Ok } else { Exit::CouldNotTell })
 }
 
 /// `opsctl journal verify` and `opsctl journal rebuild`.

@@ -9,6 +9,7 @@ use crate::model::unit::Quantity;
 use crate::procedure::document::{Procedure, Work};
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
+use crate::report::Format;
 use crate::report::emergency::Form;
 
 /// The commands that no group may be named after.
@@ -89,15 +90,19 @@ fn everywhere() -> [Arg; 3] {
     ]
 }
 
-fn format_arg(about: &'static str) -> Arg {
-    Arg::new("format")
-        .long("format")
-        .value_name("FORMAT")
-        .value_parser(value_parser!(crate::report::Format))
-        .help(about)
+fn format_arg() -> Arg {
+    let names: Vec<&str> = Format::names().collect();
+    let about = format!("{} [default: human on a terminal, plain elsewhere]", names.join(", "));
+    Arg::new("format").long("format").value_name("FORMAT").value_parser(value_parser!(Format)).help(about)
 }
 
-const FORMATS: &str = "human, plain or json [default: human on a terminal, plain elsewhere]";
+fn report_arg() -> Arg {
+    Arg::new("report")
+        .long("report")
+        .value_name("FORMAT=FILE")
+        .action(ArgAction::Append)
+        .help("Also write a report to a file; repeatable")
+}
 
 fn builtins() -> Vec<Command> {
     vec![
@@ -152,7 +157,8 @@ fn builtins() -> Vec<Command> {
         ]),
         Command::new("show").about("Show a recorded run again, in any format").args([
             Arg::new("run").value_name("RUN").required(true).help("The beginning of a run's id, or `last`"),
-            format_arg(FORMATS),
+            format_arg(),
+            report_arg(),
         ]),
         tasks_command(),
         note_command(),
@@ -331,12 +337,8 @@ fn act_args() -> Vec<Arg> {
 
 fn run_args(command: Command) -> Command {
     command.args([
-        format_arg(FORMATS),
-        Arg::new("report")
-            .long("report")
-            .value_name("FORMAT=FILE")
-            .action(ArgAction::Append)
-            .help("Also write a report to a file; repeatable"),
+        format_arg(),
+        report_arg(),
         Arg::new("quiet")
             .long("quiet")
             .short('q')

@@ -10,7 +10,7 @@ use super::event::doing::{Ended, Phase};
 use super::event::incident::{BudgetUse, Delivered, Mark, Note};
 use super::event::people::{Answer, Reply};
 use super::outcome::{Outcome, Verdict};
-use super::record::{ActionRecord, MessageRecord, Record};
+use super::record::{ActionRecord, MessageRecord, ProcedureRecord, Record};
 use super::unit::Quantity;
 
 /// When what was so. What nobody has said and nothing shows is missing: detection is not guessed from the start.
@@ -302,12 +302,15 @@ fn of_budget(at: DateTime<Utc>, used: &BudgetUse) -> Entry {
 /// The criteria of what was asked for and called, with the verdicts so far.
 pub fn criteria(record: &Record) -> impl Iterator<Item = (&str, Verdict, &[String])> {
     let called = record.procedures.values().filter(|procedure| procedure.plan.called_by.is_none() || procedure.started);
-    called.flat_map(|procedure| {
-        let judged = procedure.criteria.iter().map(|one| (one.says.as_str(), one.outcome, one.proven_by.as_slice()));
-        let none: &[String] = &[];
-        let open = if procedure.criteria.is_empty() { procedure.plan.criteria.as_slice() } else { &[] };
-        judged.chain(open.iter().map(move |says| (says.as_str(), Verdict::NotProven, none)))
-    })
+    called.flat_map(criteria_of)
+}
+
+/// Those of one procedure.
+pub fn criteria_of(procedure: &ProcedureRecord) -> impl Iterator<Item = (&str, Verdict, &[String])> {
+    let judged = procedure.criteria.iter().map(|one| (one.says.as_str(), one.outcome, one.proven_by.as_slice()));
+    let none: &[String] = &[];
+    let open = if procedure.criteria.is_empty() { procedure.plan.criteria.as_slice() } else { &[] };
+    judged.chain(open.iter().map(move |says| (says.as_str(), Verdict::NotProven, none)))
 }
 
 /// Whether the record is one of people and actions, and not only of looks.

@@ -218,6 +218,16 @@ impl Record {
         self.marks.iter().rev().find(|(_, mark)| mark.name == name).map(|(_, mark)| mark.at)
     }
 
+    /// The status of the process. Who waits warns; without an end on record it could not be told.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self.finished {
+            Some((_, exit)) => exit,
+            None if self.suspended.is_some() => Exit::Warned,
+            None => Exit::CouldNotTell,
+        }
+    }
+
     fn step_mut(&mut self, procedure: &ProcedureId, step: &StepId) -> Option<&mut StepRecord> {
         self.procedures.get_mut(procedure)?.steps.get_mut(step)
     }

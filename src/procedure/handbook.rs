@@ -12,7 +12,7 @@ use super::document::Procedure;
 use super::library::Library;
 use super::site::{Role, Site};
 use crate::model::unit::Quantity;
-use crate::report::paper;
+use crate::report::template;
 use chapter::Chapter;
 
 /// How the handbook is written.
@@ -78,7 +78,7 @@ pub fn render(procedures: &[Procedure], site: &Site, library: &Library, form: Fo
 fn environment() -> &'static Environment<'static> {
     static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
-        paper::environment(&[
+        template::environment_of(&[
             ("handbook.md", include_str!("handbook/handbook.md")),
             ("handbook.html", include_str!("handbook/handbook.html")),
         ])

@@ -2,19 +2,17 @@
 //!
 //! What the record does not have stays a line to fill in by hand.
 
-mod sheet;
+pub(super) mod sheet;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::OnceLock;
 
 use chrono_tz::Tz;
-use minijinja::Environment;
 
 use super::line::{Line, Paint};
 use super::page::Page;
-use super::paper;
+use super::template;
 use crate::model::record::Record;
 use sheet::Sheet;
 
@@ -63,9 +61,7 @@ pub fn render(record: &Record, form: Form, zone: Tz) -> Result<String, String> {
         Form::Markdown => "emergency.md",
         Form::Html => "emergency.html",
     };
-    let rendered =
-        environment().get_template(template).and_then(|template| template.render(minijinja::value::Serde(&sheet)));
-    rendered.map_err(|error| format!("the report cannot be made: {error}"))
+    template::render(template, &sheet).map_err(|error| format!("the report cannot be made: {error}"))
 }
 
 /// Whether a file that exists gives way.
@@ -94,16 +90,6 @@ pub fn write(path: &Path, text: &str, existing: Existing) -> io::Result<()> {
     .map(|_| ())
     .map_err(|error| error.error)
 }
-
-fn environment() -> &'static Environment<'static> {
-    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
-    ENVIRONMENT.get_or_init(|| paper::environment(&TEMPLATES))
-}
-
-const TEMPLATES: [(&str, &str); 2] = [
-    ("emergency.md", include_str!("emergency/emergency.md")),
-    ("emergency.html", include_str!("emergency/emergency.html")),
-];
 
 /// As plain text: the same in the same order.
 fn text(sheet: &Sheet) -> String {

@@ -1,9 +1,9 @@
 //! For people: the verdict first, then what is wrong, then everything that was looked at.
 
-mod block;
+pub(super) mod block;
 mod facts;
-mod led;
-mod procedure;
+pub(super) mod led;
+pub(super) mod procedure;
 pub(super) mod words;
 
 use super::line::{Line, Paint, cut, harmless, width};
@@ -60,7 +60,7 @@ fn results(record: &Record) -> impl Iterator<Item = (&StepRecord, &StepResult)> 
 }
 
 /// A run that was stopped says so, whatever it had found by then: its outcome is not the whole truth.
-fn verdict(record: &Record) -> (&'static str, Paint) {
+pub(super) fn verdict(record: &Record) -> (&'static str, Paint) {
     if record.suspended.is_some() && record.finished.is_none() {
         return ("WAITING", Paint::Caution);
     }
@@ -106,7 +106,7 @@ fn verdict_line(page: &mut Page, record: &Record, start: &RunStart) {
 }
 
 /// What the verdict rests on, the most important first; never empty.
-fn summary(record: &Record) -> Vec<String> {
+pub(super) fn summary(record: &Record) -> Vec<String> {
     let tally = record.tally();
     let steps = planned(record);
     let found = |outcome| {

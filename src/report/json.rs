@@ -147,7 +147,7 @@ pub(super) fn render(record: &Record) -> io::Result<String> {
 }
 
 /// Escapes what a terminal would obey. Outside of strings JSON has no such characters.
-fn armoured(json: &str) -> Cow<'_, str> {
+pub(super) fn armoured(json: &str) -> Cow<'_, str> {
     let acts = |c: char| c.is_control() || deceives(c);
     if !json.contains(acts) {
         return Cow::Borrowed(json);

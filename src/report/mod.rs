@@ -3,14 +3,21 @@
 //! Every format renders `model::record::Record`, so a run reads the same live and replayed from the journal.
 //! A new format is one file here and one line in `FORMATS`.
 
+mod document;
 pub mod emergency;
 mod human;
 mod json;
+mod junit;
 mod line;
 mod live;
+mod nagios;
+mod ndjson;
 mod page;
-pub mod paper;
 mod progress;
+mod prometheus;
+mod standing;
+mod tap;
+pub mod template;
 
 use std::io::{self, Write};
 use std::str::FromStr;
@@ -47,9 +54,41 @@ pub enum Format {
     Plain,
     /// One JSON object for the run, as `docs/json.md` describes it.
     Json,
+    /// One JSON object for each event, when it happens, as `docs/ndjson.md` describes it.
+    Ndjson,
+    /// XML for continuous integration.
+    Junit,
+    /// The Test Anything Protocol.
+    Tap,
+    /// The answer of a monitoring plugin.
+    Nagios,
+    /// Metrics for the textfile collector of the node exporter.
+    Prometheus,
+    /// For tickets and wikis.
+    Markdown,
+    /// One page without anything from elsewhere, for the screen and for paper.
+    Html,
 }
 
-const FORMATS: &[(&str, Format)] = &[("human", Format::Human), ("plain", Format::Plain), ("json", Format::Json)];
+const FORMATS: &[(&str, Format)] = &[
+    ("human", Format::Human),
+    ("plain", Format::Plain),
+    ("json", Format::Json),
+    ("ndjson", Format::Ndjson),
+    ("junit", Format::Junit),
+    ("tap", Format::Tap),
+    ("nagios", Format::Nagios),
+    ("prometheus", Format::Prometheus),
+    ("markdown", Format::Markdown),
+    ("html", Format::Html),
+];
+
+/// When a format says what it has to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    AsItHappens,
+    AtTheEnd,
+}
 
 /// How a report for people looks; machine formats ignore it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,30 +121,61 @@ pub struct FormatError {
 
 impl FormatError {
     fn new(text: &str) -> Self {
-        let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = Format::names().collect();
         let distance = |name: &str| strsim::damerau_levenshtein(&text.to_lowercase(), name);
-        let nearest = names.iter().min_by_key(|name| distance(name)).filter(|name| distance(name) <= 2);
+        let nearest =
+            names.iter().min_by_key(|name| distance(name)).filter(|name| distance(name) <= (name.len() / 3).min(2));
         let hint = nearest.map_or_else(|| "the".to_owned(), |name| format!("did you mean `{name}`? The"));
         Self { text: text.to_owned(), help: format!("{hint} formats are {}", names.join(", ")) }
     }
 }
 
 impl Format {
-    /// A listener that writes to `out` when the run is over.
+    /// A listener that writes to `out`.
     #[must_use]
     pub fn reporter(self, out: Box<dyn Write + Send>, style: Style) -> Box<dyn Reporter> {
-        Box::new(AtEnd { format: self, style, record: Record::default(), out })
+        let render: Render = match self {
+            Self::Ndjson => return Box::new(ndjson::Lines::new(out)),
+            Self::Human => {
+                |record, style| Ok(human::render(record, page::Page::wide(style.width, style.colour), style))
+            }
+            Self::Plain => |record, style| Ok(human::render(record, page::Page::endless(), style)),
+            Self::Json => |record, _| json::render(record),
+            Self::Junit => |record, _| junit::render(record),
+            Self::Tap => |record, _| Ok(tap::render(record)),
+            Self::Nagios => |record, _| Ok(nagios::render(record)),
+            Self::Prometheus => |record, _| Ok(prometheus::render(record)),
+            Self::Markdown => |record, style| document::render(record, document::Form::Markdown, style),
+            Self::Html => |record, style| document::render(record, document::Form::Html, style),
+        };
+        Box::new(AtEnd { render, style, record: Record::default(), out })
     }
 
-    /// The whole report; empty when not even the start of the run is known.
-    pub fn render(self, record: &Record, style: Style) -> io::Result<String> {
-        match self {
-            Self::Human => Ok(human::render(record, page::Page::wide(style.width, style.colour), style)),
-            Self::Plain => Ok(human::render(record, page::Page::endless(), style)),
-            Self::Json => json::render(record),
-        }
+    #[must_use]
+    pub fn pace(self) -> Pace {
+        if self == Self::Ndjson { Pace::AsItHappens } else { Pace::AtTheEnd }
+    }
+
+    /// The rights of a new file, where its readers need more than the umask leaves.
+    #[must_use]
+    pub fn mode(self) -> Option<u32> {
+        // The node exporter runs as a user of its own.
+        (self == Self::Prometheus).then_some(0o644)
+    }
+
+    /// The names of all formats.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        FORMATS.iter().map(|(name, _)| *name)
+    }
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        FORMATS.iter().find(|(_, format)| *format == self).map_or("", |(name, _)| *name)
     }
 }
+
+/// The whole report; empty when not even the start of the run is known.
+type Render = fn(&Record, Style) -> io::Result<String>;
 
 impl FromStr for Format {
     type Err = FormatError;
@@ -117,7 +187,7 @@ impl FromStr for Format {
 
 /// A format that says everything once the run is over.
 struct AtEnd {
-    format: Format,
+    render: Render,
     style: Style,
     record: Record,
     out: Box<dyn Write + Send>,
@@ -134,7 +204,7 @@ impl Reporter for AtEnd {
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        self.out.write_all(self.format.render(&self.record, self.style)?.as_bytes())?;
+        self.out.write_all((self.render)(&self.record, self.style)?.as_bytes())?;
         self.out.flush()
     }
 }

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use opsctl::report::Format;
+
 use super::{READY, both};
 use crate::support::case::Case;
 
@@ -23,10 +25,10 @@ fn sqlite(case: &Case, sql: &str) {
 #[test]
 fn a_run_reads_the_same_live_and_from_the_journal_in_every_format() {
     let case = both("again").env("COLUMNS", "90");
-    let reports = ["human", "plain", "json"].map(|format| format!("--report={format}=report.{format}"));
+    let reports = Format::names().map(|format| format!("--report={format}=report.{format}"));
     let args = ["daily", "check", "--set", "outcome=failed"].map(str::to_owned).into_iter().chain(reports);
     let live = case.run(args).exits(2);
-    for format in ["human", "plain", "json"] {
+    for format in Format::names() {
         let file = fs::read_to_string(case.path(&format!("report.{format}"))).unwrap();
         let shown = case.run(["show", "last", "--format", format]).exits(0).prints_on_stderr("");
         assert_eq!(shown.stdout, file, "{format}");

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use crate::report::{Format, Pace};
+
 pub struct ReportFile {
     /// As it was asked for.
     path: PathBuf,
@@ -14,10 +16,10 @@ pub struct ReportFile {
 }
 
 enum Place {
-    /// A pipe, a terminal, a device: nothing that could be replaced.
+    /// A pipe, a terminal, a device: nothing that could be replaced. Or a file that is written as the run goes on.
     Stream,
     /// The draft has no name: should the program be killed, nothing of it is left.
-    File { target: PathBuf, draft: File },
+    File { target: PathBuf, draft: File, mode: Option<u32> },
 }
 
 impl ReportFile {
@@ -25,22 +27,35 @@ impl ReportFile {
     ///
     /// # Errors
     /// The report could not be put there at the end of the run.
-    pub fn begin(path: &Path) -> io::Result<(Self, File)> {
-        let is_stream = path.starts_with("/dev") || fs::metadata(path).is_ok_and(|found| !found.is_file());
-        let (place, writer) = if is_stream {
-            (Place::Stream, File::options().write(true).open(path)?)
-        } else {
-            // What a link leads to is replaced, not the link.
-            let target = fs::canonicalize(path).or_else(|_| std::path::absolute(path))?;
-            if target.exists() {
-                rustix::fs::access(&target, Access::WRITE_OK)?;
+    pub fn begin(path: &Path, format: Format) -> io::Result<(Self, File)> {
+        let (place, writer) = match (Self::target(path), format.pace()) {
+            (None, _) => (Place::Stream, File::options().write(true).open(path)?),
+            (Some(target), Pace::AsItHappens) => {
+                (Place::Stream, File::options().write(true).create(true).truncate(false).open(target)?)
             }
-            rustix::fs::access(folder(&target), Access::WRITE_OK | Access::EXEC_OK)?;
-            let draft = tempfile::tempfile_in(folder(&target))?;
-            let writer = draft.try_clone()?;
-            (Place::File { target, draft }, writer)
+            (Some(target), Pace::AtTheEnd) => {
+                if target.exists() {
+                    rustix::fs::access(&target, Access::WRITE_OK)?;
+                }
+                rustix::fs::access(folder(&target), Access::WRITE_OK | Access::EXEC_OK)?;
+                let draft = tempfile::tempfile_in(folder(&target))?;
+                let writer = draft.try_clone()?;
+                (Place::File { target, draft, mode: format.mode() }, writer)
+            }
         };
         Ok((Self { path: path.to_owned(), place }, writer))
+    }
+
+    /// The file that `path` leads to; none if it is a pipe, a terminal or a device. What a link leads to is replaced,
+    /// not the link.
+    pub fn target(path: &Path) -> Option<PathBuf> {
+        let is_stream = path.starts_with("/dev") || fs::metadata(path).is_ok_and(|found| !found.is_file());
+        if is_stream {
+            return None;
+        }
+        let absolute = std::path::absolute(path).ok()?;
+        let in_folder = || Some(fs::canonicalize(folder(&absolute)).ok()?.join(absolute.file_name()?));
+        Some(fs::canonicalize(path).ok().or_else(in_folder).unwrap_or(absolute))
     }
 
     pub fn path(&self) -> &Path {
@@ -49,7 +64,7 @@ impl ReportFile {
 
     /// Once the report is written to its end.
     pub fn put_in_place(self) -> io::Result<()> {
-        let Place::File { target, mut draft } = self.place else { return Ok(()) };
+        let Place::File { target, mut draft, mode: wanted } = self.place else { return Ok(()) };
         let before = fs::metadata(&target).ok();
         // Of a new file the umask takes away what it takes from any other.
         let mode = before.as_ref().map_or(0o666, |before| before.mode() & 0o777);
@@ -63,6 +78,8 @@ impl ReportFile {
             // Only root can give files away; from others it stays theirs.
             fchown(whole.as_file(), Some(before.uid()), Some(before.gid())).ok();
             whole.as_file().set_permissions(Permissions::from_mode(mode))?;
+        } else if let Some(wanted) = wanted {
+            whole.as_file().set_permissions(Permissions::from_mode(wanted))?;
         }
         whole.as_file().sync_all()?;
         whole.persist(&target)?;

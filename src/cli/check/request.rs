@@ -1,9 +1,8 @@
 //! What the options of a run ask for.
 
-use std::path::PathBuf;
-
 use clap::ArgMatches;
 
+use super::report_files::{self, Asked};
 use crate::cli::message::Failure;
 use crate::engine::Selection;
 use crate::model::event::Mode;
@@ -14,7 +13,7 @@ use crate::report::Format;
 pub struct Request {
     pub format: Option<Format>,
     /// Reports to files besides the one to standard output.
-    pub reports: Vec<(Format, PathBuf)>,
+    pub reports: Vec<Asked>,
     pub quiet: bool,
     pub selection: Selection,
     pub parallel: usize,
@@ -38,24 +37,12 @@ pub enum Goes {
 
 impl Request {
     /// # Errors
-    /// A `--report` that is not `FORMAT=FILE`.
+    /// A `--report` that is not `FORMAT=FILE`, or two for the same file.
     pub fn from_matches(matches: &ArgMatches) -> Result<Self, Failure> {
         let words = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
-        let reports: Vec<String> = words("report");
-        let reports = reports.iter().map(|report| {
-            let Some((format, file)) = report.split_once('=').filter(|(_, file)| !file.is_empty()) else {
-                return Err(Failure::new(
-                    format!("--report {report} names no file"),
-                    "write --report FORMAT=FILE, such as json=check.json",
-                ));
-            };
-            let format =
-                format.parse().map_err(|error: crate::report::FormatError| Failure::new(error.to_string(), ""))?;
-            Ok((format, PathBuf::from(file)))
-        });
         Ok(Self {
             format: matches.get_one::<Format>("format").copied(),
-            reports: reports.collect::<Result<_, _>>()?,
+            reports: report_files::asked(matches)?,
             quiet: matches.get_flag("quiet"),
             selection: Selection {
                 only: words("only"),

@@ -237,7 +237,7 @@ fn communication(record: &Record, zone: Tz) -> Section {
     Section { title, items: record.messages.values().map(item).collect(), ..Section::default() }
 }
 
-fn row(entry: &Entry, zone: Tz) -> Row {
+pub(in crate::report) fn row(entry: &Entry, zone: Tz) -> Row {
     Row {
         at: time(entry.at, zone),
         kind: entry.kind.word(),

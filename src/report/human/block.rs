@@ -33,7 +33,7 @@ pub(super) fn write(page: &mut Page, step: &StepRecord, result: &StepResult, clo
 }
 
 /// What a step finds that is there to find it is no failure.
-pub(super) fn tag(plan: &StepPlan, outcome: Outcome) -> (Paint, &'static str) {
+pub(in crate::report) fn tag(plan: &StepPlan, outcome: Outcome) -> (Paint, &'static str) {
     match outcome {
         Outcome::Failed | Outcome::Warned if plan.finding => (Paint::Caution, "FIND"),
         outcome => (Paint::of(outcome), outcome.tag()),
@@ -41,7 +41,7 @@ pub(super) fn tag(plan: &StepPlan, outcome: Outcome) -> (Paint, &'static str) {
 }
 
 /// Worst first, otherwise in the order in which they were seen.
-fn troubled(result: &StepResult) -> Vec<&SubjectResult> {
+pub(in crate::report) fn troubled(result: &StepResult) -> Vec<&SubjectResult> {
     super::TROUBLE
         .iter()
         .flat_map(|outcome| result.subjects.iter().filter(move |subject| subject.outcome == *outcome))
@@ -98,7 +98,7 @@ fn headline(
 }
 
 /// What is wrong with a subject: what could not be seen, then what does not hold, then what could not be told.
-fn messages(subject: &SubjectResult) -> Vec<String> {
+pub(in crate::report) fn messages(subject: &SubjectResult) -> Vec<String> {
     let mut messages: Vec<String> = subject.error_alone().map(str::to_owned).into_iter().collect();
     messages.extend(subject.checks.iter().filter(|check| check.met == Some(false)).map(ToString::to_string));
     let unknown: Vec<&Check> = subject.checks.iter().filter(|check| check.met.is_none()).collect();

@@ -25,13 +25,13 @@ pub(super) fn goes_on(page: &mut Page, record: &Record, start: &RunStart) {
 }
 
 /// What the step has found is no failure of the run.
-pub(super) fn is_finding(step: &StepRecord) -> bool {
+pub(in crate::report) fn is_finding(step: &StepRecord) -> bool {
     let found = |outcome| matches!(outcome, Outcome::Failed | Outcome::Warned);
     step.plan.finding && step.result.as_ref().is_some_and(|result| found(result.outcome))
 }
 
 /// What would have been called, and was not.
-pub(super) fn is_not_called(procedure: &ProcedureRecord) -> bool {
+pub(in crate::report) fn is_not_called(procedure: &ProcedureRecord) -> bool {
     procedure.plan.called_by.is_some() && !procedure.started
 }
 
@@ -44,35 +44,36 @@ pub(super) fn since_detection(record: &Record, procedure: &ProcedureRecord) -> O
 
 /// Below a step: the answers, and each action with what was run, who agreed and what came of it.
 pub(super) fn step(page: &mut Page, step: &StepRecord) {
-    let mut below = |paint: Paint, text: String| {
+    for (paint, text) in below(step) {
         let lines = page.hanging(Line::default().to(BELOW), &[text], paint, BELOW);
         page.lines(lines);
-    };
+    }
+}
+
+pub(in crate::report) fn below(step: &StepRecord) -> Vec<(Paint, String)> {
+    let mut below = Vec::new();
     for (_, answer) in &step.answers {
         let item = answer.item.as_ref().map_or(String::new(), |item| format!("{item}: "));
-        below(Paint::Plain, format!("{item}{}, says {}", incident::said(answer), answer.by));
+        below.push((Paint::Plain, format!("{item}{}, says {}", incident::said(answer), answer.by)));
     }
     // What a dry run found out; notes are marked like comments.
     for line in step.result.iter().filter(|result| result.skip == Some(Skip::Simulated)).flat_map(foretold) {
-        match line.strip_prefix("# ") {
-            Some(note) => below(Paint::Dim, format!("note  {note}")),
-            None => below(Paint::Plain, format!("would run  {line}")),
-        }
+        below.push(match line.strip_prefix("# ") {
+            Some(note) => (Paint::Dim, format!("note  {note}")),
+            None => (Paint::Plain, format!("would run  {line}")),
+        });
     }
     for action in &step.actions {
         let paint =
             if action.end.as_ref().is_some_and(|end| end.ended.is_done()) { Paint::Plain } else { Paint::Unknown };
-        for line in &action.start.plan.does {
-            below(Paint::Plain, format!("ran  {line}"));
-        }
-        below(paint, format!("{}, agreed by {}", incident::told(action), action.start.agreed_by));
+        below.extend(action.start.plan.does.iter().map(|line| (Paint::Plain, format!("ran  {line}"))));
+        below.push((paint, format!("{}, agreed by {}", incident::told(action), action.start.agreed_by)));
     }
     for question in &step.open {
-        below(
-            Paint::Caution,
-            format!("waits for {}: {}", question.role.as_deref().unwrap_or("an answer"), question.text),
-        );
+        let role = question.role.as_deref().unwrap_or("an answer");
+        below.push((Paint::Caution, format!("waits for {role}: {}", question.text)));
     }
+    below
 }
 
 fn foretold(result: &StepResult) -> impl Iterator<Item = &String> {

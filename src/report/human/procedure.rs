@@ -30,30 +30,10 @@ pub(super) fn write(page: &mut Page, record: &Record, procedure: &ProcedureRecor
 }
 
 fn header(page: &mut Page, record: &Record, procedure: &ProcedureRecord) {
-    let (word, paint) = match procedure.outcome {
-        Some(outcome) => (outcome.word(), Paint::of(outcome)),
-        None if procedure.started && record.suspended.is_some() => ("waiting", Paint::Caution),
-        None if procedure.started => ("not finished", Paint::Unknown),
-        None => ("not started", Paint::Dim),
-    };
+    let (word, paint) = state(record, procedure);
     let mut right = Line::default().with(paint, word);
-    let budget = procedure.plan.budget_ms.map(Duration::from_millis);
-    let since = led::since_detection(record, procedure);
-    let took = since.or(procedure.outcome.map(|_| procedure.took));
-    if let Some(took) = took {
-        right = right.with(Paint::Plain, format!("  took {}", spent(took)));
-        if let Some(budget) = budget {
-            right = right.with(Paint::Plain, format!(" of {}", spent(budget)));
-        }
-        if since.is_some() {
-            right = right.with(Paint::Plain, " since detection");
-        }
-        let nearly = |used: &BudgetUse| used.procedure == procedure.plan.id && used.section.is_none();
-        if budget.is_some_and(|budget| took > budget) {
-            right = right.with(Paint::Caution, ", over budget");
-        } else if record.budgets.iter().any(|(_, used)| nearly(used)) {
-            right = right.with(Paint::Caution, ", over 80 %");
-        }
+    if let Some((took, caution)) = time(record, procedure) {
+        right = right.with(Paint::Plain, format!("  {took}")).with(Paint::Caution, caution);
     }
     let id = procedure.plan.id.as_str();
     let title = harmless(&procedure.plan.title);
@@ -70,6 +50,34 @@ fn header(page: &mut Page, record: &Record, procedure: &ProcedureRecord) {
     if !page.sided(left, &right) {
         page.line(Line::default().to(2).then(right));
     }
+}
+
+/// In a word.
+pub(in crate::report) fn state(record: &Record, procedure: &ProcedureRecord) -> (&'static str, Paint) {
+    match procedure.outcome {
+        Some(outcome) => (outcome.word(), Paint::of(outcome)),
+        None if procedure.started && record.suspended.is_some() => ("waiting", Paint::Caution),
+        None if procedure.started => ("not finished", Paint::Unknown),
+        None => ("not started", Paint::Dim),
+    }
+}
+
+/// How long it took, of which budget, and a word of caution where the budget is used.
+pub(in crate::report) fn time(record: &Record, procedure: &ProcedureRecord) -> Option<(String, &'static str)> {
+    let budget = procedure.plan.budget_ms.map(Duration::from_millis);
+    let since = led::since_detection(record, procedure);
+    let took = since.or(procedure.outcome.map(|_| procedure.took))?;
+    let of = budget.map_or(String::new(), |budget| format!(" of {}", spent(budget)));
+    let detection = if since.is_some() { " since detection" } else { "" };
+    let nearly = |used: &BudgetUse| used.procedure == procedure.plan.id && used.section.is_none();
+    let caution = if budget.is_some_and(|budget| took > budget) {
+        ", over budget"
+    } else if record.budgets.iter().any(|(_, used)| nearly(used)) {
+        ", over 80 %"
+    } else {
+        ""
+    };
+    Some((format!("took {}{of}{detection}", spent(took)), caution))
 }
 
 fn criteria(page: &mut Page, procedure: &ProcedureRecord) {
@@ -133,7 +141,7 @@ fn steps(page: &mut Page, procedure: &ProcedureRecord) {
 }
 
 /// What to say of a step in the list: facts of what passed, reasons of the rest, a remark first.
-fn summary(step: &StepRecord, result: &StepResult) -> Vec<String> {
+pub(in crate::report) fn summary(step: &StepRecord, result: &StepResult) -> Vec<String> {
     let title = || vec![step.plan.title.clone()];
     let reason = || result.reason.clone().map(|reason| vec![reason]);
     match result.outcome {
@@ -155,7 +163,7 @@ fn summary(step: &StepRecord, result: &StepResult) -> Vec<String> {
     }
 }
 
-fn skipped(skip: Option<Skip>) -> &'static str {
+pub(in crate::report) fn skipped(skip: Option<Skip>) -> &'static str {
     match skip {
         Some(Skip::Condition) => "does not apply: its condition is false",
         Some(Skip::Filter | Skip::Operator) => "left out by the operator",

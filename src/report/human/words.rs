@@ -9,14 +9,14 @@ use crate::model::outcome::Exit;
 
 /// When the run began, and where its readers live.
 #[derive(Clone, Copy)]
-pub(super) struct Clock {
-    pub(super) now: DateTime<Utc>,
-    pub(super) timezone: Tz,
+pub(in crate::report) struct Clock {
+    pub(in crate::report) now: DateTime<Utc>,
+    pub(in crate::report) timezone: Tz,
 }
 
 impl Clock {
     /// `Tue 03:12` within the last six days, a date before.
-    pub(super) fn since(self, then: DateTime<Utc>) -> String {
+    pub(in crate::report) fn since(self, then: DateTime<Utc>) -> String {
         let age = self.now - then;
         let recent = age >= TimeDelta::zero() && age < TimeDelta::days(6);
         let format = if recent { "%a %H:%M" } else { "%Y-%m-%d %H:%M" };
@@ -27,7 +27,7 @@ impl Clock {
         then.with_timezone(&self.timezone).format("%Y-%m-%d %H:%M").to_string()
     }
 
-    pub(super) fn full(self, then: DateTime<Utc>) -> String {
+    pub(in crate::report) fn full(self, then: DateTime<Utc>) -> String {
         then.with_timezone(&self.timezone).format("%a %Y-%m-%d %H:%M:%S %Z").to_string()
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-pub(super) fn meaning(exit: Exit) -> &'static str {
+pub(in crate::report) fn meaning(exit: Exit) -> &'static str {
     match exit {
         Exit::Ok => "everything holds",
         Exit::Warned => "not as preferred",

@@ -1,14 +1,25 @@
-//! Documents made of templates, as Markdown and as HTML: whatever a text holds, it means nothing to either.
+//! Documents from templates: HTML and Markdown, in which outside text means nothing.
+
+use std::sync::OnceLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
+use serde::Serialize;
 
-const MARKDOWN: &str = "markdown";
+/// What is in `view`, written by the template of that name.
+pub(super) fn render(name: &str, view: &impl Serialize) -> Result<String, minijinja::Error> {
+    environment().get_template(name)?.render(minijinja::value::Serde(view))
+}
 
-/// An environment with these templates, by name: `.html` ones escape for HTML, others for Markdown. The filter `code`
-/// makes a span of code for Markdown; `prose` makes one of what stands between backticks, for both.
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| environment_of(&TEMPLATES))
+}
+
+/// An environment with these templates, by name: `.html` ones escape for HTML, others for Markdown. The filters `code`
+/// and `fenced` make code for Markdown; `prose` makes code of what stands between backticks, for both.
 #[must_use]
-pub fn environment(templates: &[(&'static str, &'static str)]) -> Environment<'static> {
+pub fn environment_of(templates: &[(&'static str, &'static str)]) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
@@ -26,13 +37,23 @@ pub fn environment(templates: &[(&'static str, &'static str)]) -> Environment<'s
         _ => minijinja::escape_formatter(out, state, value),
     });
     environment.add_filter("code", |text: &str| Value::from_safe_string(code(text)));
+    environment.add_filter("fenced", |lines: Vec<String>| Value::from_safe_string(fenced(&lines)));
     environment.add_filter("prose", |state: &State<'_, '_>, text: &str| Value::from_safe_string(prose(state, text)));
-    // They are part of the program, and every test renders them.
+    // They are part of the program, and the tests render each.
     for (name, source) in templates {
         environment.add_template(name, source).ok();
     }
     environment
 }
+
+const MARKDOWN: &str = "markdown";
+const TEMPLATES: [(&str, &str); 5] = [
+    ("emergency.md", include_str!("template/emergency.md")),
+    ("emergency.html", include_str!("template/emergency.html")),
+    ("run.md", include_str!("template/run.md")),
+    ("run.html", include_str!("template/run.html")),
+    ("style.css", include_str!("template/style.css")),
+];
 
 /// Text that means nothing to Markdown, wherever it stands in a line.
 fn escaped(text: &str) -> String {
@@ -83,6 +104,13 @@ fn code(text: &str) -> String {
     format!("{fence}{gap}{text}{gap}{fence}")
 }
 
+/// Lines of code between fences that none of them can close.
+fn fenced(lines: &[String]) -> String {
+    let longest = lines.iter().flat_map(|line| line.split(|c| c != '`')).map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{}\n{fence}", lines.join("\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +127,11 @@ mod tests {
     fn code_keeps_its_backticks() {
         assert_eq!(code("ls -l"), "`ls -l`");
         assert_eq!(code("echo `date`"), "`` echo `date` ``");
+    }
+
+    #[test]
+    fn no_line_closes_its_fence() {
+        let lines = ["```".to_owned(), "x".to_owned()];
+        assert_eq!(fenced(&lines), "````text\n```\nx\n````");
     }
 }
