@@ -28,6 +28,7 @@ pub mod http;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub mod metric;
 pub mod port;
 pub mod process;
 pub mod redis;
@@ -85,6 +86,7 @@ pub const KINDS: &[&Kind] = &[
     &command::KIND,
     &memory::KIND,
     &load::KIND,
+    &metric::KIND,
 ];
 
 #[must_use]

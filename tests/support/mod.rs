@@ -8,6 +8,7 @@ pub mod lab;
 pub mod look;
 pub mod mariadb;
 pub mod postgres;
+pub mod prometheus;
 pub mod redis;
 pub mod server;
 pub mod shop;
