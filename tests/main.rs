@@ -30,6 +30,7 @@ mod layers;
 mod led;
 mod model;
 mod port;
+mod probe_alerts;
 mod probe_backup;
 mod probe_command;
 mod probe_disk;

@@ -4,14 +4,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use opsctl::model::condition::Condition;
 use opsctl::model::expectation::{Baseline, Expectation, Level, NoHistory, Reading};
 use opsctl::model::fact::{FactType, Subject};
+use opsctl::model::outcome::Outcome;
 use opsctl::model::unit::{Dimension, Quantity};
 use opsctl::model::value::Value;
 use opsctl::probe::ProbeError;
 use serde_json::{Value as Json, json};
 
+use crate::engine::Run;
 use crate::support::look::Look;
 use crate::support::prometheus::shared;
-use crate::support::server::wait_until;
+use crate::support::server::{free_port, wait_until};
 
 mod login;
 mod ratio;
@@ -133,6 +135,21 @@ fn what_a_query_does_not_find_is_missing_and_never_zero() {
     }
     assert!(seen.notes[0].contains("finds nothing"), "{seen:?}");
     assert_eq!(seen.name, r#"queue_depth{queue="none"}"#);
+}
+
+#[test]
+fn a_step_could_not_tell_what_was_not_found_and_fails_when_nobody_answers() {
+    let outcome = |url: &str, query: &str| {
+        let look = json!({ "metric": { "prometheus": url, "query": query } });
+        let step = format!("{{ id: number, probe: {look}, expect: {{ value: at most 20 }} }}");
+        Run::of(&format!("title: A number\nsteps:\n  - {step}\n")).run().outcome
+    };
+    let gone = format!("http://127.0.0.1:{}", free_port());
+    assert_eq!(outcome(&shared().url, "sum(queue_depth)"), Outcome::Passed);
+    assert_eq!(outcome(&shared().url, "sum(queue_depth) * 2"), Outcome::Failed);
+    assert_eq!(outcome(&shared().url, "none_such"), Outcome::Errored);
+    assert_eq!(outcome(&shared().url, "vector(0) / 0"), Outcome::Errored);
+    assert_eq!(outcome(&gone, "sum(queue_depth)"), Outcome::Failed);
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::model::fact::{FactSpec, Observation};
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
+pub mod alerts;
 pub mod backup;
 pub mod command;
 pub mod database;
@@ -87,6 +88,7 @@ pub const KINDS: &[&Kind] = &[
     &memory::KIND,
     &load::KIND,
     &metric::KIND,
+    &alerts::KIND,
 ];
 
 #[must_use]

@@ -49,6 +49,19 @@ fn a_server_that_never_answers_is_given_up() {
 }
 
 #[test]
+fn what_a_server_warns_of_is_a_note_with_a_stand_in_for_thanos() {
+    let body = r#"{"status":"success","warnings":["store eu-1 did not answer"],
+        "data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"2"]}]}}"#;
+    let (port, asked) = web::recording(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()));
+    let url = format!("http://127.0.0.1:{port}/prefix/");
+    let seen = look(json!({ "prometheus": url, "query": "a + b", "headers": { "x-scope-orgid": "shop" } })).subject();
+    assert_eq!(seen.notes, ["store eu-1 did not answer"]);
+    let request = asked.recv().expect("a request").to_lowercase();
+    assert!(request.starts_with("get /prefix/api/v1/query?query=a+%2b+b http/1.1"), "{request}");
+    assert!(request.contains("x-scope-orgid: shop"), "{request}");
+}
+
+#[test]
 fn a_query_that_prometheus_refuses_is_an_error_with_its_words() {
     for (query, said) in [
         ("sum(up", "unclosed left parenthesis"),

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod again;
+pub mod alertmanager;
 pub mod answers;
 pub mod case;
 pub mod lab;
