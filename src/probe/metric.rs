@@ -73,7 +73,11 @@ const INPUTS: &[InputSpec] = &[
         "a second query, of what `query` is a part: fills the facts `ratio` and `over`. With several results those with \
          the same labels belong together, or all belong to the only one of `over`",
     ),
-    optional("parameters", InputType::Texts, "values for the placeholders of a statement, as for the probe `sql`"),
+    optional(
+        "parameters",
+        InputType::Texts,
+        "values for the placeholders of a statement, as for the probe `sql`; that of `over` gets them too",
+    ),
     optional(
         "window",
         InputType::Duration,
@@ -120,7 +124,7 @@ const FACTS: &[FactSpec] = &[
         FactType::Percent,
         "`query` as a share of `over`. Missing when `over` is 0 or has no result",
     ),
-    FactSpec::new("over", FactType::Any, "the number of `over`: an error of one request is 100 %"),
+    FactSpec::new("over", FactType::Any, "the number of `over`, such as `at least 100` requests to judge a ratio by"),
     FactSpec::new("average", FactType::Any, "of the samples"),
     FactSpec::new("minimum", FactType::Any, "the smallest sample"),
     FactSpec::new("maximum", FactType::Any, "the largest sample"),
