@@ -11,6 +11,7 @@ use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 
 pub(crate) mod answer;
 pub(crate) mod exchange;
+pub(crate) mod fetch;
 mod look;
 pub(crate) mod request;
 pub(crate) mod tls;

@@ -19,6 +19,7 @@ use crate::model::fact::{FactSpec, Observation};
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
+pub mod alerts;
 pub mod backup;
 pub mod command;
 pub mod database;
@@ -28,6 +29,7 @@ pub mod http;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub mod metric;
 pub mod port;
 pub mod process;
 pub mod redis;
@@ -85,6 +87,8 @@ pub const KINDS: &[&Kind] = &[
     &command::KIND,
     &memory::KIND,
     &load::KIND,
+    &metric::KIND,
+    &alerts::KIND,
 ];
 
 #[must_use]

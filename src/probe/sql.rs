@@ -74,7 +74,7 @@ pub static KIND: Kind = Kind {
     build: |inputs| Sql::new(inputs).map(|sql| Box::new(sql) as Box<dyn Probe>),
 };
 
-struct Sql {
+pub(crate) struct Sql {
     database: String,
     query: String,
     parameters: Vec<String>,
@@ -115,15 +115,21 @@ impl Limits {
 
 impl Sql {
     fn new(inputs: &Inputs) -> Result<Self, InputError> {
-        let query = inputs.text("query").unwrap_or_default();
-        statement::reads(query).map_err(|message| {
-            InputError::new("query", message, "a probe only looks: begin with SELECT, and put changes into an action")
+        let rows = inputs.integer("rows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or_default();
+        Self::of(inputs, "query", rows)
+    }
+
+    /// The statement of the input `query`; the first `rows` rows of its answer are kept.
+    pub(crate) fn of(inputs: &Inputs, query: &'static str, rows: usize) -> Result<Self, InputError> {
+        let text = inputs.text(query).unwrap_or_default();
+        statement::reads(text).map_err(|message| {
+            InputError::new(query, message, "a probe only looks: begin with SELECT, and put changes into an action")
         })?;
         Ok(Self {
             database: inputs.text("database").unwrap_or_default().to_owned(),
-            query: query.to_owned(),
+            query: text.to_owned(),
             parameters: inputs.texts("parameters").to_vec(),
-            rows: inputs.integer("rows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or_default(),
+            rows,
         })
     }
 
@@ -164,7 +170,8 @@ impl Sql {
         tokio::time::timeout(END_LIMIT, kill).await.ok();
     }
 
-    async fn look(&self, cx: &Context) -> Result<Observation, ProbeError> {
+    /// What the database answered, and why it did not answer if that is so.
+    pub(crate) async fn answer(&self, cx: &Context) -> Result<(Answer, Option<String>), ProbeError> {
         let limits = Limits::new(cx.limit);
         let site = self.site(cx).await?;
         let sql = statement::single(&self.query, Dialect::of(&site.server))
@@ -184,13 +191,21 @@ impl Sql {
             Self::end(&site, session).await;
         }
         match outcome {
-            Ok(()) => Ok(self.observation(&answer, cx)),
-            Err(Trouble::Down(note)) => Ok(self.down(&answer, format!("{}: {note}", site.place))),
+            Ok(()) => Ok((answer, None)),
+            Err(Trouble::Down(note)) => Ok((answer, Some(format!("{}: {note}", site.place)))),
             Err(Trouble::Blind(mut error)) => {
                 error.message = format!("database {} ({}): {}", self.database, site.place, error.message);
                 Err(error)
             }
         }
+    }
+
+    async fn look(&self, cx: &Context) -> Result<Observation, ProbeError> {
+        let (answer, down) = self.answer(cx).await?;
+        Ok(match down {
+            None => self.observation(&answer, cx),
+            Some(note) => self.down(&answer, note),
+        })
     }
 
     /// What is known of a database that does not answer.

@@ -2,12 +2,14 @@
 
 pub mod act;
 pub mod again;
+pub mod alertmanager;
 pub mod answers;
 pub mod case;
 pub mod lab;
 pub mod look;
 pub mod mariadb;
 pub mod postgres;
+pub mod prometheus;
 pub mod redis;
 pub mod server;
 pub mod shop;

@@ -41,23 +41,25 @@ pub async fn read(response: &mut Response, body: &mut Vec<u8>, most: usize) -> E
 ///
 /// Done here and not by the client, so that the headers stay as the server sent them.
 pub fn decoded(headers: &HeaderMap, body: Vec<u8>, most: usize, end: &End) -> Result<Vec<u8>, String> {
-    let too_long = || {
+    let whole = if matches!(end, End::TooLong) { None } else { unzipped(headers, body, most)? };
+    whole.ok_or_else(|| {
         let most = Quantity::bytes(most as u64).rounded();
         format!("the body is longer than `body_limit` ({most}), so it was not read to its end")
-    };
-    if matches!(end, End::TooLong) {
-        return Err(too_long());
-    }
+    })
+}
+
+/// A whole body without gzip; none if it is longer than `most` bytes.
+pub fn unzipped(headers: &HeaderMap, body: Vec<u8>, most: usize) -> Result<Option<Vec<u8>>, String> {
     let coding = headers.get(CONTENT_ENCODING).map_or(&b""[..], HeaderValue::as_bytes);
     if body.is_empty() || !(coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")) {
-        return Ok(body);
+        return Ok(Some(body));
     }
     let mut plain = Vec::new();
     MultiGzDecoder::new(body.as_slice())
         .take(most as u64 + 1)
         .read_to_end(&mut plain)
         .map_err(|error| format!("the body is not the gzip that its header promises: {error}"))?;
-    if plain.len() > most { Err(too_long()) } else { Ok(plain) }
+    Ok((plain.len() <= most).then_some(plain))
 }
 
 /// The headers that the step's expectations name.
@@ -92,7 +94,7 @@ pub fn set_body(subject: &mut Subject, body: &[u8], cx: &Context) {
 }
 
 /// The member at a dotted path. A key that has dots itself is found too.
-fn member<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
+pub fn member<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
     match json {
         Json::Object(map) => map
             .get(path)

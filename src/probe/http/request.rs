@@ -27,7 +27,7 @@ enum Login<S> {
 
 impl Draft {
     pub fn new(inputs: &Inputs) -> Result<Self, InputError> {
-        let url = url_of(inputs.text("url").unwrap_or_default())?;
+        let url = url_of("url", inputs.text("url").unwrap_or_default())?;
         let method = inputs.text("method").and_then(|word| word.parse().ok()).unwrap_or(Method::GET);
         let mut headers = headers_of(inputs)?;
         let body = match (inputs.text("body"), inputs.json("json")) {
@@ -47,26 +47,15 @@ impl Draft {
             let help = "say how it is sent, for example with `method: POST`";
             return Err(InputError::new("method", format!("a {method} request has no body"), help));
         }
-        let login = match (inputs.group("basic"), inputs.secret("bearer")) {
-            (Some(_), Some(_)) => {
-                return Err(InputError::new(
-                    "bearer",
-                    "there are two logins: `basic` and `bearer`",
-                    "keep one of them",
-                ));
-            }
-            (Some(basic), None) => basic.secret("password").map(|password| Login::Basic {
-                user: basic.text("user").unwrap_or_default().to_owned(),
-                password: password.clone(),
-            }),
-            (None, Some(token)) => Some(Login::Bearer(token.clone())),
-            (None, None) => None,
-        };
-        if login.is_some() && headers.iter().any(|(name, _)| name == AUTHORIZATION) {
-            let help = "keep the login or the `authorization` header";
-            return Err(InputError::new("headers", "there are two logins: a header and another input", help));
-        }
+        let login = login_of(inputs, &headers)?;
         Ok(Self { url, method, headers, body, login })
+    }
+
+    /// Asks for the URL that the input `url_input` holds, with the `headers`, `basic` and `bearer` of `inputs`.
+    pub fn get(url_input: &'static str, url: &str, inputs: &Inputs) -> Result<Self, InputError> {
+        let (url, headers) = (url_of(url_input, url)?, headers_of(inputs)?);
+        let login = login_of(inputs, &headers)?;
+        Ok(Self { url, method: Method::GET, headers, body: None, login })
     }
 
     /// What is sent, one thing a line; a secret is named by the place that it comes from. The body stands last.
@@ -105,18 +94,37 @@ impl Draft {
     }
 }
 
-fn url_of(text: &str) -> Result<Url, InputError> {
+fn login_of(inputs: &Inputs, headers: &[(HeaderName, MaybeSecret)]) -> Result<Option<Login<SecretRef>>, InputError> {
+    let login = match (inputs.group("basic"), inputs.secret("bearer")) {
+        (Some(_), Some(_)) => {
+            return Err(InputError::new("bearer", "there are two logins: `basic` and `bearer`", "keep one of them"));
+        }
+        (Some(basic), None) => basic.secret("password").map(|password| Login::Basic {
+            user: basic.text("user").unwrap_or_default().to_owned(),
+            password: password.clone(),
+        }),
+        (None, Some(token)) => Some(Login::Bearer(token.clone())),
+        (None, None) => None,
+    };
+    if login.is_some() && headers.iter().any(|(name, _)| name == AUTHORIZATION) {
+        let help = "keep the login or the `authorization` header";
+        return Err(InputError::new("headers", "there are two logins: a header and another input", help));
+    }
+    Ok(login)
+}
+
+fn url_of(input: &'static str, text: &str) -> Result<Url, InputError> {
     let help = "write for example `https://example.com/health`";
     let mut url = Url::parse(text).map_err(|error| {
         let shown = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
-        InputError::new("url", format!("{shown} is no URL: {error}"), help)
+        InputError::new(input, format!("{shown} is no URL: {error}"), help)
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         let help = "take it out of the URL and write `basic: { user: ..., password: { env: NAME } }`";
-        return Err(InputError::new("url", "the URL holds a login", help));
+        return Err(InputError::new(input, "the URL holds a login", help));
     }
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(InputError::new("url", format!("`{}` is neither http nor https", url.scheme()), help));
+        return Err(InputError::new(input, format!("`{}` is neither http nor https", url.scheme()), help));
     }
     url.set_fragment(None);
     Ok(url)

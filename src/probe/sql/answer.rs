@@ -74,6 +74,16 @@ impl Answer {
         }
     }
 
+    /// The names of the columns.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The rows that are kept, at least the first.
+    pub fn kept(&self) -> &[Vec<Cell>] {
+        &self.kept
+    }
+
     /// Of the first row; names are compared as SQL does, without regard to case.
     pub fn column(&self, name: &str) -> Option<Value> {
         let position = self.names.iter().position(|known| known.eq_ignore_ascii_case(name))?;
