@@ -21,14 +21,20 @@ use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
 pub mod backup;
 pub mod command;
+pub mod cpu;
 pub mod database;
 pub mod disk;
 pub mod file;
+mod group;
 pub mod http;
+mod interval;
+pub mod io;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub mod network;
 pub mod port;
+pub mod pressure;
 pub mod process;
 pub mod redis;
 pub mod secrets;
@@ -85,6 +91,10 @@ pub const KINDS: &[&Kind] = &[
     &command::KIND,
     &memory::KIND,
     &load::KIND,
+    &cpu::KIND,
+    &pressure::KIND,
+    &network::KIND,
+    &io::KIND,
 ];
 
 #[must_use]
