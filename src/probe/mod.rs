@@ -29,6 +29,7 @@ mod group;
 pub mod http;
 mod interval;
 pub mod io;
+pub mod kernel;
 pub mod load;
 pub mod log;
 pub mod memory;
@@ -36,10 +37,13 @@ pub mod network;
 pub mod port;
 pub mod pressure;
 pub mod process;
+pub mod reboot;
 pub mod redis;
 pub mod secrets;
 pub mod service;
+pub mod smart;
 pub mod sql;
+pub mod time;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
 pub trait Probe: Send + Sync {
@@ -95,6 +99,10 @@ pub const KINDS: &[&Kind] = &[
     &pressure::KIND,
     &network::KIND,
     &io::KIND,
+    &time::KIND,
+    &kernel::KIND,
+    &reboot::KIND,
+    &smart::KIND,
 ];
 
 #[must_use]
