@@ -21,6 +21,7 @@ mod emergency;
 mod engine;
 mod escalation;
 mod examples;
+mod host_pack;
 mod init;
 mod inventory;
 mod journal;

@@ -28,7 +28,7 @@ fn traffic_over_the_interval_is_seen_in_both_directions() {
     let reading = std::thread::spawn(move || std::io::copy(&mut receiver, &mut std::io::sink()));
     let writing = std::thread::spawn(move || {
         while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-            sender.write_all(&[7; 65536]).expect("a reader");
+            sender.write_all(&vec![7; 65536]).expect("a reader");
         }
     });
     let seen = loopback().subject();

@@ -49,7 +49,7 @@ const ATA: &str = r#"{
       "raw": { "value": 12, "string": "12" } } ] },
   "power_on_time": { "hours": 48120 }, "temperature": { "current": 34 } }"#;
 
-/// A worn NVMe disk.
+/// A worn disk of flash memory.
 const NVME: &str = r#"{
   "smartctl": { "exit_status": 8 },
   "device": { "name": "/dev/nvme0", "type": "nvme", "protocol": "NVMe" },

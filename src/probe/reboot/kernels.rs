@@ -24,9 +24,11 @@ fn newest_in(boot: &Path, modules: &Path, running: &str) -> Option<String> {
     for name in names(boot) {
         let version = ["vmlinuz-", "vmlinux-", "Image-"].iter().find_map(|prefix| name.strip_prefix(prefix));
         // Copies for rescue, and those that a package is about to replace, are not started by themselves.
-        let is_version =
-            |version: &&str| version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains(".dpkg-");
-        versions.extend(version.filter(is_version).filter(|version| !version.ends_with(".old")).map(str::to_owned));
+        let is_version = |version: &&str| {
+            version.starts_with(|c: char| c.is_ascii_digit())
+                && ![".dpkg-", ".old"].iter().any(|mark| version.contains(mark))
+        };
+        versions.extend(version.filter(is_version).map(str::to_owned));
     }
     // The folder alone may be left of a kernel that was removed.
     versions.extend(names(modules).into_iter().filter(|name| modules.join(name).join("vmlinuz").is_file()));

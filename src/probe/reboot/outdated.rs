@@ -30,14 +30,13 @@ impl Outdated {
                 return Err(ProbeError::new("cancelled", "nobody waits for the processes any more"));
             }
             match File::open(format!("/proc/{}/maps", process.pid)).and_then(|maps| replaced(BufReader::new(maps))) {
-                Ok(None) => {}
                 Ok(Some(file)) => {
                     let name = process.names().own();
                     outdated.processes.push(format!("{:>7}  {name}  {file}", process.pid));
                 }
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => outdated.hidden += 1,
-                // It has ended meanwhile.
-                Err(_) => {}
+                // An error: it has ended meanwhile.
+                Ok(None) | Err(_) => {}
             }
         }
         Ok(outdated)
@@ -74,7 +73,7 @@ mod tests {
             7f02-7f03 r--p 00000000 fe:00 14 /usr/share/locale/x.mo (deleted)\n\
             7f03-7f04 r-xp 00001000 fe:00 15                         /usr/lib/x86_64-linux-gnu/libssl.so.3 (deleted)\n";
         assert_eq!(file(library).as_deref(), Some("/usr/lib/x86_64-linux-gnu/libssl.so.3"));
-        let others: String = library.lines().take(4).map(|line| format!("{line}\n")).collect();
-        assert_eq!(file(&others), None);
+        let others: Vec<&str> = library.lines().take(4).collect();
+        assert_eq!(file(&others.join("\n")), None);
     }
 }

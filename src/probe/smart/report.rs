@@ -25,7 +25,7 @@ const BITS: [(i32, &str, &str); 5] = [
     (7, "self_test_failed", "a self-test found errors"),
 ];
 
-/// The bits of `critical_warning` of an NVMe disk, from the lowest.
+/// The bits of `critical_warning` of `NVMe` disks, from the lowest.
 const NVME_WARNINGS: [&str; 5] = [
     "the spare blocks run out",
     "it is too hot or too cold",
@@ -98,7 +98,7 @@ impl Report {
                 (_, Some(value)) => subject.set(name, value),
                 // What disks of the other kind have.
                 ("percentage_used" | "available_spare" | "media_errors", None) if !nvme => {
-                    subject.inapplicable.push(name.to_owned())
+                    subject.inapplicable.push(name.to_owned());
                 }
                 ("reallocated" | "pending_sectors", None) if !ata => subject.inapplicable.push(name.to_owned()),
                 (_, None) => {}

@@ -180,7 +180,7 @@ impl Answer {
             self.reference.iter().filter(|byte| byte.is_ascii_graphic()).map(|&byte| char::from(byte)).collect();
         Clock {
             synchronised: self.leap != 3 && self.stratum < 16,
-            offset: Some((self.received.since(self.asked) + self.sent.since(self.arrived)) / 2.0),
+            offset: Some(f64::midpoint(self.received.since(self.asked), self.sent.since(self.arrived))),
             source: Some(if self.stratum == 1 { text } else { format!("{a}.{b}.{c}.{d}") }),
             stratum: Some(self.stratum.into()),
             last_sync: (self.set.0 != 0).then(|| Duration::from_secs_f64(self.sent.since(self.set).max(0.0))),
@@ -201,7 +201,7 @@ mod tests {
         Stamp(0xfff0_0000 << 32).plus(Duration::from_secs_f64(seconds))
     }
 
-    fn packet(first: u8, stratum: u8, reference: &[u8; 4], times: [Stamp; 4]) -> Vec<u8> {
+    fn packet(first: u8, stratum: u8, reference: [u8; 4], times: [Stamp; 4]) -> Vec<u8> {
         let mut packet = vec![first, stratum, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         packet.extend(reference);
         packet.extend(times.iter().flat_map(|time| time.0.to_be_bytes()));
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn offset_and_latency_are_told_apart() {
         // Asked at 10.0, under way for 0.1 each way, 0.2 in the server, which is 5 s ahead.
-        let bytes = packet(0x24, 1, b"GPS\0", [at(3.0), at(10.0), at(15.1), at(15.3)]);
+        let bytes = packet(0x24, 1, *b"GPS\0", [at(3.0), at(10.0), at(15.1), at(15.3)]);
         let answer = Answer::parse(&bytes, at(10.0), at(10.4)).expect("an answer").expect("a time");
         let clock = answer.clock();
         assert!((clock.offset.expect("an offset") - 5.0).abs() < 1e-6, "{clock:?}");
@@ -222,19 +222,19 @@ mod tests {
 
     #[test]
     fn an_answer_to_another_question_is_not_taken() {
-        let bytes = packet(0x24, 1, b"GPS\0", [at(3.0), at(9.0), at(15.1), at(15.3)]);
+        let bytes = packet(0x24, 1, *b"GPS\0", [at(3.0), at(9.0), at(15.1), at(15.3)]);
         assert_eq!(Answer::parse(&bytes, at(10.0), at(10.4)), None);
         assert_eq!(Answer::parse(&bytes[..40], at(9.0), at(10.4)), None);
-        let question = packet(QUESTION, 1, b"GPS\0", [at(3.0), at(10.0), at(15.1), at(15.3)]);
+        let question = packet(QUESTION, 1, *b"GPS\0", [at(3.0), at(10.0), at(15.1), at(15.3)]);
         assert_eq!(Answer::parse(&question, at(10.0), at(10.4)), None);
     }
 
     #[test]
     fn a_server_without_a_time_or_that_refuses_is_not_taken_for_right() {
-        let bytes = packet(0xe4, 16, &[0; 4], [Stamp(0), at(10.0), at(10.1), at(10.2)]);
+        let bytes = packet(0xe4, 16, [0; 4], [Stamp(0), at(10.0), at(10.1), at(10.2)]);
         let clock = Answer::parse(&bytes, at(10.0), at(10.3)).expect("an answer").expect("a time").clock();
         assert_eq!((clock.synchronised, clock.last_sync), (false, None));
-        let bytes = packet(0xe4, 0, b"RATE", [Stamp(0), at(10.0), at(10.1), at(10.2)]);
+        let bytes = packet(0xe4, 0, *b"RATE", [Stamp(0), at(10.0), at(10.1), at(10.2)]);
         let refused = Answer::parse(&bytes, at(10.0), at(10.3)).expect("an answer").expect_err("no time");
         assert!(refused.0.contains("refuses to answer: RATE"), "{refused:?}");
     }
