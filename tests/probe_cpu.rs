@@ -27,10 +27,10 @@ fn shares_make_a_whole_and_the_cores_are_those_of_the_system() {
 #[test]
 fn a_process_that_keeps_a_core_busy_is_named_in_the_evidence() {
     // Ahead of all others, so that it is among the first whatever else runs here.
-    let pid = server::start(["nice", "-n", "-15", "sh", "-c", "while :; do :; done"].map(Into::into).into());
-    let seen = Look::new("cpu", json!({ "interval": "1s" })).run().expect("a look");
-    let lines = &seen.evidence[0].lines;
+    let pid = server::start(["chrt", "--fifo", "1", "sh", "-c", "while :; do :; done"].map(Into::into).into());
+    let seen = Look::new("cpu", json!({ "interval": "500ms" })).run().expect("a look");
     Command::new("kill").args(["-KILL", &pid.to_string()]).status().expect("kill");
+    let lines = &seen.evidence[0].lines;
     assert!(lines.iter().any(|line| line.contains(&format!(" {pid}  sh"))), "{pid} in {lines:?}");
     assert!(percent(&seen, "busy") > 0.0 && percent(&seen, "busiest_core") >= percent(&seen, "busy"), "{seen:?}");
 }
