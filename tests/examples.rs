@@ -109,7 +109,9 @@ fn every_example_is_one_of_a_kind() {
 
 #[test]
 fn examples_that_look_at_the_machine_itself_can_look_anywhere() {
-    for name in ["command", "disk", "file", "load", "memory", "port", "process"] {
+    for name in
+        ["command", "cpu", "disk", "file", "load", "memory", "network", "port", "pressure", "process", "reboot", "time"]
+    {
         let kind = opsctl::probe::kind(name).expect("a kind");
         let ran = Run::of(&as_procedure(kind)).run();
         assert_ne!(ran.outcome, Outcome::Errored, "{name}: {:?}", ran.record().procedures);

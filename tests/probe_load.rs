@@ -16,15 +16,3 @@ fn the_load_of_each_core_is_the_load_divided_by_the_cores() {
     }
     assert!(number("running") >= 1.0, "this test runs: {seen:?}");
 }
-
-#[test]
-fn pressure_is_reported_exactly_where_the_kernel_measures_it() {
-    let seen = Look::new("load", json!({})).subject();
-    for name in ["cpu", "io", "memory"] {
-        let measured = std::fs::read_to_string(format!("/proc/pressure/{name}")).is_ok();
-        let fact = seen.facts.get(&format!("{name}_pressure"));
-        assert_eq!(fact.is_some(), measured);
-        let percent = fact.map(|fact| fact.number_in(Dimension::Percent).expect("a percentage"));
-        assert!(percent.is_none_or(|percent| (0.0..=100.0).contains(&percent)), "{seen:?}");
-    }
-}

@@ -91,7 +91,14 @@ async fn readings(
 }
 
 fn dimension(unit: &str) -> Result<Dimension, Problem> {
-    let all = [Dimension::Count, Dimension::Percent, Dimension::Size, Dimension::Time, Dimension::Rate];
+    let all = [
+        Dimension::Count,
+        Dimension::Percent,
+        Dimension::Size,
+        Dimension::Time,
+        Dimension::Rate,
+        Dimension::Throughput,
+    ];
     all.into_iter()
         .find(|dimension| dimension.base_unit() == unit)
         .ok_or_else(|| Problem::Damaged(format!("`{unit}` is no unit of a reading")))

@@ -17,7 +17,10 @@ pub enum FactType {
     /// An amount of bytes that is also a percentage of a whole; both may be limited.
     SizeShare,
     Duration,
+    /// Events a minute or a second.
     Rate,
+    /// Bytes a second.
+    Throughput,
     Text,
     /// A list of texts.
     Texts,
@@ -38,6 +41,7 @@ impl FactType {
             Self::SizeShare => matches!(dimension, Dimension::Percent | Dimension::Size),
             Self::Duration => dimension == Dimension::Time,
             Self::Rate => dimension == Dimension::Rate,
+            Self::Throughput => dimension == Dimension::Throughput,
         }
     }
 
@@ -52,6 +56,7 @@ impl FactType {
             Self::SizeShare => ("size and percent", "above 20%"),
             Self::Duration => ("duration", "below 2s"),
             Self::Rate => ("rate", "below 10/min"),
+            Self::Throughput => ("throughput", "below 5MiB/s"),
             Self::Text => ("text", "contains ok"),
             Self::Texts => ("list", "contains ok"),
             Self::Any => ("any", "at most 10"),

@@ -23,6 +23,9 @@ pub enum Dimension {
     /// Events a minute.
     #[serde(rename = "/min")]
     Rate,
+    /// Bytes a second.
+    #[serde(rename = "B/s")]
+    Throughput,
 }
 
 /// A unit as it is written, and how many base units of its dimension it is worth.
@@ -59,6 +62,13 @@ const UNITS: &[UnitWord] = &[
     unit("d", Dimension::Time, 86_400.0),
     unit("w", Dimension::Time, 604_800.0),
     unit("/min", Dimension::Rate, 1.0),
+    unit("/s", Dimension::Rate, 60.0),
+    unit("B/s", Dimension::Throughput, 1.0),
+    unit("KiB/s", Dimension::Throughput, KIB),
+    unit("Mbit/s", Dimension::Throughput, 125e3),
+    unit("MiB/s", Dimension::Throughput, KIB * KIB),
+    unit("Gbit/s", Dimension::Throughput, 125e6),
+    unit("GiB/s", Dimension::Throughput, KIB * KIB * KIB),
 ];
 
 impl Dimension {
@@ -71,6 +81,7 @@ impl Dimension {
             Self::Size => "B",
             Self::Time => "s",
             Self::Rate => "/min",
+            Self::Throughput => "B/s",
         }
     }
 
@@ -83,11 +94,12 @@ impl Dimension {
             Self::Size => "a size, such as `512MiB`",
             Self::Time => "a duration, such as `2s`, `15m` or `24h`",
             Self::Rate => "a rate, such as `10/min`",
+            Self::Throughput => "a throughput, such as `5MiB/s`",
         }
     }
 }
 
-/// A number with a dimension, in base units (bytes, seconds, percent points, events a minute).
+/// A number with a dimension, in base units (bytes, seconds, percent points, events a minute, bytes a second).
 ///
 /// What is parsed is finite. What was measured may not be: that is kept as it is, and no comparison holds of it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -103,7 +115,9 @@ pub struct Quantity {
 pub enum QuantityError {
     #[error("`{text}` is not a number; write a number and a unit, such as `20%`, `512MiB`, `2s` or `10/min`")]
     NotANumber { text: String },
-    #[error("`{unit}` is not a unit; the units are %, B KiB MiB GiB TiB, kB MB GB TB, ms s m h d w, /min")]
+    #[error(
+        "`{unit}` is not a unit; the units are %, B KiB MiB GiB TiB, kB MB GB TB, ms s m h d w, /s /min, B/s KiB/s MiB/s GiB/s Mbit/s Gbit/s"
+    )]
     NoSuchUnit { unit: String },
     #[error("`{text}` is not {wanted}")]
     WrongDimension { text: String, wanted: &'static str },
@@ -147,6 +161,16 @@ impl Quantity {
         Self::new(amount, Dimension::Rate)
     }
 
+    #[must_use]
+    pub fn per_second(amount: f64) -> Self {
+        Self::per_minute(amount * 60.0)
+    }
+
+    #[must_use]
+    pub fn bytes_per_second(amount: f64) -> Self {
+        Self::new(amount, Dimension::Throughput)
+    }
+
     /// In base units.
     #[must_use]
     pub fn amount(self) -> f64 {
@@ -176,8 +200,10 @@ impl Quantity {
     pub fn rounded(self) -> String {
         let magnitude = self.amount.abs();
         let word = match self.dimension {
+            // Ten a second and more is counted by the second.
+            Dimension::Rate if magnitude >= 600.0 => "/s",
             Dimension::Count | Dimension::Rate | Dimension::Percent => self.dimension.base_unit(),
-            Dimension::Size => binary_unit(magnitude),
+            Dimension::Size | Dimension::Throughput => binary_unit(magnitude, self.dimension),
             Dimension::Time => match magnitude {
                 0.0 => "s",
                 m if m < 0.9995 => "ms",
@@ -190,7 +216,7 @@ impl Quantity {
         };
         let scaled = self.amount / worth(word);
         let digits = match self.dimension {
-            Dimension::Size if word == "B" => trim_zeros(&format!("{scaled:.0}")),
+            Dimension::Size | Dimension::Throughput if word.starts_with('B') => trim_zeros(&format!("{scaled:.0}")),
             Dimension::Count if scaled.fract() == 0.0 => format!("{scaled}"),
             _ => significant(scaled),
         };
@@ -202,9 +228,9 @@ fn worth(word: &str) -> f64 {
     UNITS.iter().find(|unit| unit.word == word).map_or(1.0, |unit| unit.worth)
 }
 
-fn binary_unit(magnitude: f64) -> &'static str {
-    let mut best = "B";
-    for unit in UNITS.iter().filter(|unit| unit.word.ends_with("iB")) {
+fn binary_unit(magnitude: f64, dimension: Dimension) -> &'static str {
+    let mut best = dimension.base_unit();
+    for unit in UNITS.iter().filter(|unit| unit.dimension == dimension && unit.word.contains("iB")) {
         if magnitude >= unit.worth {
             best = unit.word;
         }
@@ -234,7 +260,7 @@ fn trim_zeros(text: &str) -> String {
 fn join(digits: &str, word: &str) -> String {
     match word {
         "" => digits.to_owned(),
-        "/min" => format!("{digits}/min"),
+        "/min" | "/s" => format!("{digits}{word}"),
         _ => format!("{digits} {word}"),
     }
 }

@@ -14,6 +14,7 @@ use crate::model::secret::MaybeSecret;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 
+pub(crate) mod ask;
 pub(crate) mod child;
 mod json;
 mod plugin;

@@ -1,4 +1,4 @@
-//! Load of this machine: the run queue averages and how long tasks wait for resources (PSI).
+//! Load of this machine: the averages of its run queue.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::model::value::Value;
 
 pub static KIND: Kind = Kind {
     name: "load",
-    about: "load averages of this machine, for each core too, and pressure on CPU, I/O and memory",
+    about: "load averages of this machine, for each core too. What work waits for is told by `pressure`",
     inputs: &[],
     facts: &[
         FactSpec::new("one", FactType::Count, "tasks that run or wait for the disk, averaged over one minute"),
@@ -22,14 +22,6 @@ pub static KIND: Kind = Kind {
         FactSpec::new("per_core_fifteen", FactType::Count, "`fifteen` for each core"),
         FactSpec::new("cores", FactType::Count, "processors that are switched on, hyper-threads included"),
         FactSpec::new("running", FactType::Count, "tasks that run or want to run at this moment"),
-        FactSpec::new(
-            "cpu_pressure",
-            FactType::Percent,
-            "share of the last ten seconds in which some task waited for a processor; missing where the kernel does \
-             not measure pressure",
-        ),
-        FactSpec::new("io_pressure", FactType::Percent, "the same for disks"),
-        FactSpec::new("memory_pressure", FactType::Percent, "the same for memory"),
     ],
     example: include_str!("../../examples/probes/load.yaml"),
     limit: std::time::Duration::from_secs(30),
@@ -50,14 +42,8 @@ impl Probe for Load {
     fn observe<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ProbeError>> {
         Box::pin(cx.blocking(|| {
             let text = fs::read_to_string(LOADAVG).map_err(|error| ProbeError::io(LOADAVG, &error))?;
-            let mut subject = averages(&text, cores())
+            let subject = averages(&text, cores())
                 .ok_or_else(|| ProbeError::new("bad_answer", format!("{LOADAVG} holds `{}`", text.trim())))?;
-            for (fact, file) in [("cpu_pressure", "cpu"), ("io_pressure", "io"), ("memory_pressure", "memory")] {
-                let text = fs::read_to_string(format!("/proc/pressure/{file}")).ok();
-                if let Some(percent) = text.as_deref().and_then(some_avg10) {
-                    subject.set(fact, Value::percent(percent));
-                }
-            }
             Ok(subject.into())
         }))
     }
@@ -101,12 +87,6 @@ fn count_listed(list: &str) -> Option<u32> {
     list.split(',').map(range).sum()
 }
 
-/// `some avg10=2.08 avg60=1.53 avg300=0.79 total=16225016`
-fn some_avg10(pressure: &str) -> Option<f64> {
-    let some = pressure.lines().find_map(|line| line.strip_prefix("some "))?;
-    some.split(' ').find_map(|word| word.strip_prefix("avg10="))?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,11 +111,5 @@ mod tests {
         assert_eq!(count_listed("0-3,8,10-11"), Some(7));
         assert_eq!(count_listed("0"), Some(1));
         assert_eq!(count_listed(""), None);
-    }
-
-    #[test]
-    fn pressure_is_the_share_in_which_some_task_waited() {
-        assert_eq!(some_avg10("some avg10=2.08 avg60=1.5 avg300=0.7 total=1\nfull avg10=9 total=0\n"), Some(2.08));
-        assert_eq!(some_avg10("full avg10=9.00\n"), None);
     }
 }

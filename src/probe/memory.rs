@@ -1,11 +1,10 @@
 //! Memory and swap of this machine, from `/proc/meminfo`.
 
 use std::fs;
-use std::path::Path;
 
 use futures_util::future::BoxFuture;
 
-use super::{Context, Kind, Probe, ProbeError};
+use super::{Context, Kind, Probe, ProbeError, group};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
@@ -47,10 +46,8 @@ impl Probe for Memory {
             let text = fs::read_to_string(MEMINFO).map_err(|error| ProbeError::io(MEMINFO, &error))?;
             let mut subject = describe(&text)
                 .ok_or_else(|| ProbeError::new("bad_answer", format!("{MEMINFO} has no line `MemTotal`")))?;
-            let own = fs::read_to_string("/proc/self/cgroup").ok();
-            let limit =
-                own.as_deref().and_then(own_group).and_then(|group| tightest_limit(Path::new("/sys/fs/cgroup"), group));
-            note_limit(&mut subject, limit);
+            let limits = group::limits("memory.max");
+            note_limit(&mut subject, limits.iter().filter_map(|limit| limit.parse().ok()).min());
             Ok(subject.into())
         }))
     }
@@ -78,18 +75,6 @@ fn describe(meminfo: &str) -> Option<Subject> {
         }
     }
     Some(subject)
-}
-
-/// The path of the version 2 control group in `/proc/self/cgroup`.
-fn own_group(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("0::"))
-}
-
-/// The smallest `memory.max` from `group` up to `root`; inside a container, the container's own.
-fn tightest_limit(root: &Path, group: &str) -> Option<u64> {
-    let folder = root.join(group.trim_start_matches('/'));
-    let groups = folder.ancestors().take_while(|folder| folder.starts_with(root));
-    groups.filter_map(|folder| fs::read_to_string(folder.join("memory.max")).ok()?.trim().parse().ok()).min()
 }
 
 /// The numbers stay those of the machine: a limit of the control group is no fact about it.
@@ -128,18 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_limit_of_the_group_and_those_above_is_noted() {
-        let root = tempfile::tempdir().expect("a folder");
-        let inner = root.path().join("system.slice/opsctl.service");
-        fs::create_dir_all(&inner).expect("folders");
-        fs::write(inner.join("memory.max"), "max\n").expect("a file");
-        fs::write(root.path().join("system.slice/memory.max"), "524288\n").expect("a file");
-        let group = own_group("1:name=systemd:/x\n0::/system.slice/opsctl.service\n").expect("a group");
-        let limit = tightest_limit(root.path(), group);
-        assert_eq!(limit, Some(524_288));
-
+    fn a_limit_of_the_control_group_is_noted_where_it_is_tighter() {
         let mut subject = describe(WITHOUT_SWAP).expect("memory");
-        note_limit(&mut subject, limit);
+        note_limit(&mut subject, Some(524_288));
         assert!(subject.notes.iter().any(|note| note.contains("512 KiB")), "{:?}", subject.notes);
         let before = subject.notes.len();
         note_limit(&mut subject, Some(4 << 30));

@@ -22,20 +22,30 @@ use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 pub mod alerts;
 pub mod backup;
 pub mod command;
+pub mod cpu;
 pub mod database;
 pub mod disk;
 pub mod file;
+mod group;
 pub mod http;
+mod interval;
+pub mod io;
+pub mod kernel;
 pub mod load;
 pub mod log;
 pub mod memory;
 pub mod metric;
+pub mod network;
 pub mod port;
+pub mod pressure;
 pub mod process;
+pub mod reboot;
 pub mod redis;
 pub mod secrets;
 pub mod service;
+pub mod smart;
 pub mod sql;
+pub mod time;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
 pub trait Probe: Send + Sync {
@@ -89,6 +99,14 @@ pub const KINDS: &[&Kind] = &[
     &load::KIND,
     &metric::KIND,
     &alerts::KIND,
+    &cpu::KIND,
+    &pressure::KIND,
+    &network::KIND,
+    &io::KIND,
+    &time::KIND,
+    &kernel::KIND,
+    &reboot::KIND,
+    &smart::KIND,
 ];
 
 #[must_use]

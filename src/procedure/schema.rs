@@ -245,8 +245,11 @@ fn unit(ty: FactType) -> Option<&'static str> {
         FactType::Size => Some(SIZE),
         FactType::SizeShare => Some(r"(\s*%|\s*(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB))"),
         FactType::Duration => Some(r"\s*(ms|s|min|m|h|d|w)"),
-        FactType::Rate => Some(r"\s*/min"),
-        FactType::Any => Some(r"\s*(%|B|KiB|MiB|GiB|TiB|kB|MB|GB|TB|ms|s|min|m|h|d|w|/min)?"),
+        FactType::Rate => Some(r"\s*/(s|min)"),
+        FactType::Throughput => Some(r"\s*(B|KiB|MiB|GiB|Mbit|Gbit)/s"),
+        FactType::Any => {
+            Some(r"\s*(%|B|KiB|MiB|GiB|TiB|kB|MB|GB|TB|ms|s|min|m|h|d|w|/s|/min|(B|KiB|MiB|GiB|Mbit|Gbit)/s)?")
+        }
     }
 }
 

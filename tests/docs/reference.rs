@@ -156,6 +156,7 @@ fn format() -> String {
         FactType::SizeShare,
         FactType::Duration,
         FactType::Rate,
+        FactType::Throughput,
         FactType::Text,
         FactType::Texts,
         FactType::Any,

@@ -20,7 +20,8 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::count),
         number.clone().prop_map(|amount| Value::Number(Quantity::count(amount))),
         number.clone().prop_map(|amount| Value::Number(Quantity::seconds(amount))),
-        number.prop_map(|amount| Value::Number(Quantity::per_minute(amount))),
+        number.clone().prop_map(|amount| Value::Number(Quantity::per_minute(amount))),
+        number.prop_map(|amount| Value::Number(Quantity::bytes_per_second(amount))),
         (0..u64::MAX / 2, 1..u64::MAX / 2).prop_map(|(part, whole)| Value::share(part, whole)),
         ".*".prop_map(Value::Text),
     ];

@@ -11,10 +11,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-pub const DIMENSIONS: [Dimension; 5] =
-    [Dimension::Count, Dimension::Percent, Dimension::Size, Dimension::Time, Dimension::Rate];
+pub const DIMENSIONS: [Dimension; 6] =
+    [Dimension::Count, Dimension::Percent, Dimension::Size, Dimension::Time, Dimension::Rate, Dimension::Throughput];
 
-pub const TYPES: [FactType; 10] = [
+pub const TYPES: [FactType; 11] = [
     FactType::Bool,
     FactType::Count,
     FactType::Percent,
@@ -22,6 +22,7 @@ pub const TYPES: [FactType; 10] = [
     FactType::SizeShare,
     FactType::Duration,
     FactType::Rate,
+    FactType::Throughput,
     FactType::Text,
     FactType::Texts,
     FactType::Any,
@@ -55,6 +56,7 @@ const TRICKY: &[&str] = &[
     "20%",
     "1 GiB",
     "10/min",
+    "5MiB/s",
     "\"",
     "\"quoted\"",
     "a \"b\" c",
@@ -144,9 +146,12 @@ fn literal(ty: FactType) -> BoxedStrategy<Literal> {
         FactType::Count => {
             prop_oneof![any::<i64>().prop_map(Literal::Integer), quantity_for(ty).prop_map(number)].boxed()
         }
-        FactType::Percent | FactType::Size | FactType::SizeShare | FactType::Duration | FactType::Rate => {
-            quantity_for(ty).prop_map(number).boxed()
-        }
+        FactType::Percent
+        | FactType::Size
+        | FactType::SizeShare
+        | FactType::Duration
+        | FactType::Rate
+        | FactType::Throughput => quantity_for(ty).prop_map(number).boxed(),
         FactType::Texts => unreachable!("a list equals nothing"),
     }
 }
@@ -214,7 +219,8 @@ pub fn condition(ty: FactType) -> BoxedStrategy<Condition> {
         | FactType::Size
         | FactType::SizeShare
         | FactType::Duration
-        | FactType::Rate => prop_oneof![equals(ty), limits(ty)].boxed(),
+        | FactType::Rate
+        | FactType::Throughput => prop_oneof![equals(ty), limits(ty)].boxed(),
     };
     leaf.prop_recursive(4, 24, 3, |inner| {
         prop_oneof![

@@ -37,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_a_quantity_that_is_not_finite(text in "[-+]?[0-9]{1,400}(\\.[0-9]{1,20})? ?(%|B|TiB|w|ms|/min)?") {
+    fn no_text_is_a_quantity_that_is_not_finite(text in "[-+]?[0-9]{1,400}(\\.[0-9]{1,20})? ?(%|B|TiB|w|ms|/min|/s|Gbit/s)?") {
         if let Ok(quantity) = text.parse::<Quantity>() {
             prop_assert!(quantity.amount().is_finite());
         }
@@ -101,7 +101,7 @@ const REFUSED: &str = r#"
 `20` is a number without a unit, such as `3`, which does not fit a duration | write for example `below 2s`
 `above 20%` does not fit a fact that is a yes or no | write for example `true`
 `five` is not a number; write a number and a unit, such as `20%`, `512MiB`, `2s` or `10/min` | write for example `at most 10`
-`parsec` is not a unit; the units are %, B KiB MiB GiB TiB, kB MB GB TB, ms s m h d w, /min | write for example `below 2s`
+`parsec` is not a unit; the units are %, B KiB MiB GiB TiB, kB MB GB TB, ms s m h d w, /s /min, B/s KiB/s MiB/s GiB/s Mbit/s Gbit/s | write for example `below 2s`
 `299..200` is not a range | write the lower end first: `200..299`
 `contains` nothing holds for every text | write what it contains, such as `contains ok`
 `(` is not a regular expression: unclosed group | test it with `grep -P`, and quote it with '...' in YAML

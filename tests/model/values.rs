@@ -48,6 +48,9 @@ fn people_read_rounded_numbers_with_units() {
         (Value::duration(Duration::from_mins(90)), "90 min"),
         (Value::Number(Quantity::count(1.9)), "1.9"),
         (Value::Number(Quantity::per_minute(12.0)), "12/min"),
+        (Value::Number(Quantity::per_second(250.0)), "250/s"),
+        (Value::Number(Quantity::bytes_per_second(125e6)), "119 MiB/s"),
+        (Value::Number(Quantity::bytes_per_second(10.4)), "10 B/s"),
         (Value::share(1, 8), "12.5 % (1 B)"),
         (Value::List(vec![Value::text("a"), Value::Integer(2)]), "a, 2"),
     ];

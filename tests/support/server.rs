@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -54,6 +55,14 @@ pub fn program(name: &str) -> String {
         .map(|folder| format!("{folder}/{name}"))
         .find(|candidate| std::path::Path::new(candidate).is_file())
         .unwrap_or_else(|| panic!("{name} is not installed; scripts/test installs it"))
+}
+
+/// Puts a script into `folder` that stands in for the program `name`; returns a `PATH` where it is found first.
+pub fn stand_in(folder: &Path, name: &str, script: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, script).expect("a script");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    format!("PATH={}:{}", folder.display(), std::env::var("PATH").unwrap_or_default())
 }
 
 /// A new folder for the server `name`; those of test processes that have ended are removed.

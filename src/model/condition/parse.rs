@@ -156,9 +156,12 @@ fn literal_condition(text: &str, written: &str, ty: FactType, quoted: Quoted) ->
             Ok(integer) => Ok(Condition::Is(Literal::Integer(integer))),
             Err(_) => Ok(Condition::Is(number_literal(limit(text, ty)?))),
         },
-        FactType::Percent | FactType::Size | FactType::SizeShare | FactType::Duration | FactType::Rate => {
-            Ok(Condition::Is(Literal::Number(limit(text, ty)?)))
-        }
+        FactType::Percent
+        | FactType::Size
+        | FactType::SizeShare
+        | FactType::Duration
+        | FactType::Rate
+        | FactType::Throughput => Ok(Condition::Is(Literal::Number(limit(text, ty)?))),
     }
 }
 
@@ -199,6 +202,7 @@ fn numeric(ty: FactType, written: &str) -> Result<(), ConditionError> {
         | FactType::SizeShare
         | FactType::Duration
         | FactType::Rate
+        | FactType::Throughput
         | FactType::Any => Ok(()),
     }
 }

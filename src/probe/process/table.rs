@@ -206,6 +206,11 @@ impl Process {
         self.state != State::Zombie
     }
 
+    /// Time on a processor since its start, all threads together.
+    pub fn busy(&self) -> Duration {
+        self.busy
+    }
+
     /// The effective user.
     pub fn user(&self) -> Option<u32> {
         Some(fs::metadata(format!("/proc/{}", self.pid)).ok()?.uid())
@@ -316,7 +321,8 @@ fn read_into(text: &mut Vec<u8>, path: &str) -> io::Result<()> {
     }
 }
 
-fn uptime() -> Result<Duration, ProbeError> {
+/// Since the machine started.
+pub fn uptime() -> Result<Duration, ProbeError> {
     let text = fs::read_to_string("/proc/uptime").map_err(|error| ProbeError::io("/proc/uptime", &error))?;
     let seconds = text.split(' ').next().and_then(|seconds| seconds.parse().ok());
     seconds
