@@ -24,6 +24,7 @@ pub mod command;
 pub mod database;
 pub mod disk;
 pub mod file;
+mod growth;
 pub mod http;
 pub mod load;
 pub mod log;
@@ -161,6 +162,14 @@ impl Context {
     /// The members of `family` that the step's expectations name.
     pub fn asked_of<'c>(&'c self, family: &'c str) -> impl Iterator<Item = &'c str> {
         self.asked.iter().filter_map(move |fact| fact.strip_prefix(family)?.strip_prefix('.'))
+    }
+
+    /// Whether any of `facts` is worth an expensive question: the step's expectations name it, or a member of it, or the
+    /// step expects nothing and gathers all.
+    #[must_use]
+    pub fn wants(&self, facts: &[&str]) -> bool {
+        let named = |asked: &String| facts.contains(&asked.split('.').next().unwrap_or_default());
+        self.asked.is_empty() || self.asked.iter().any(named)
     }
 
     /// Resolves a secret as late as possible, and masks it from now on.
