@@ -32,6 +32,7 @@ mod model;
 mod port;
 mod probe_backup;
 mod probe_command;
+mod probe_database;
 mod probe_disk;
 mod probe_file;
 mod probe_http;

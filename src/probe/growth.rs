@@ -40,6 +40,10 @@ impl Earlier {
         Some(if began_anew { now } else { now.checked_sub(before as u64).unwrap_or(now) })
     }
 
+    pub fn is_nothing(&self) -> bool {
+        self.readings.is_empty()
+    }
+
     /// What `fact` was, and how long ago.
     pub fn reading(&self, fact: &str) -> Option<(f64, Duration)> {
         let reading = self.readings.get(fact)?;

@@ -76,6 +76,7 @@ pub const KINDS: &[&Kind] = &[
     &http::KIND,
     &sql::KIND,
     &redis::KIND,
+    &database::health::KIND,
     &log::KIND,
     &disk::KIND,
     &process::KIND,
