@@ -20,7 +20,7 @@ pub struct Server {
     pub uptime: Option<Duration>,
 }
 
-/// InnoDB tells times in the time zone of the system; a table that is locked by a change of it must not hold up the
+/// `InnoDB` tells times in the time zone of the system; a table that is locked by a change of it must not hold up the
 /// look; MySQL shows sizes of yesterday.
 const SET_UP: &str =
     "SET SESSION time_zone = 'SYSTEM', lock_wait_timeout = 2 /*!80000 , information_schema_stats_expiry = 0 */";
@@ -109,13 +109,14 @@ async fn sessions(session: &mut Session, server: Server, seen: &mut Seen<'_>) ->
              ON b.trx_id = w.BLOCKING_ENGINE_TRANSACTION_ID WHERE w.REQUESTING_ENGINE_TRANSACTION_ID = t.trx_id",
         )
     };
-    // The event scheduler and replication have threads that run for ever.
+    // The event scheduler and replication have threads that run for ever. InnoDB tells times in whole seconds.
     let sql = format!(
         "SELECT p.ID AS pid, p.USER AS `user`, p.DB AS `database`, p.INFO AS query, \
          CASE WHEN p.COMMAND <> 'Sleep' THEN 'active' WHEN t.trx_id IS NULL THEN 'idle' \
          ELSE 'idle in transaction' END AS state, {time} AS query_age, {time} AS state_age, \
          TIMESTAMPDIFF(MICROSECOND, t.trx_started, NOW(6)) / 1000000 AS transaction_age, \
-         CASE WHEN t.trx_wait_started IS NOT NULL THEN TIMESTAMPDIFF(MICROSECOND, t.trx_wait_started, NOW(6)) / 1000000 \
+         CASE WHEN t.trx_wait_started IS NOT NULL \
+         THEN LEAST(TIMESTAMPDIFF(MICROSECOND, t.trx_wait_started, NOW(6)) / 1000000, {time}) \
          WHEN p.STATE LIKE 'Waiting for % lock' THEN {time} END AS waits, \
          (SELECT GROUP_CONCAT(DISTINCT b.trx_mysql_thread_id SEPARATOR ' ') FROM {waits}) AS blocked_by \
          FROM information_schema.PROCESSLIST p \
@@ -152,7 +153,7 @@ async fn replication(session: &mut Session, server: Server, seen: &mut Seen<'_>)
             rows
         }
         Err(refused) => {
-            seen.missing(&facts, &refused.0);
+            seen.missing(&facts, &format!("{}: GRANT REPLICA MONITOR ON *.* TO it", refused.0));
             return Ok(());
         }
     };

@@ -2,7 +2,7 @@
 
 use super::postgres::Server;
 use super::seen::{Seen, in_words, longest};
-use super::session::{Row, Session};
+use super::session::{MARK, Row, Session};
 use crate::model::value::Value;
 use crate::probe::sql::statement::Dialect;
 use crate::probe::sql::trouble::Trouble;
@@ -82,7 +82,7 @@ async fn statements(session: &mut Session, seen: &mut Seen<'_>) -> Result<(), Tr
     let sql = format!(
         "SELECT calls, {total} / 1000 AS total, {mean} / 1000 AS mean, max_{max} / 1000 AS longest, query \
          FROM {}.pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-         ORDER BY mean DESC",
+         AND query NOT LIKE '%{MARK}%' ORDER BY mean DESC",
         extension.text("schema").unwrap_or("public"),
         max = if minor >= 8 { "exec_time" } else { "time" },
     );

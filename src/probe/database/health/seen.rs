@@ -162,17 +162,18 @@ pub fn shape(sql: &str, dialect: Dialect) -> String {
         return format!("{} …", one_line(&sql[..plain], STATEMENT_WIDTH));
     };
     let mut shape = String::new();
-    let mut before = "";
+    let mut end = 0;
     for token in tokens {
+        let begin = token.as_ptr().addr() - sql.as_ptr().addr();
+        // What stood between them was space or a comment.
+        if begin > end {
+            shape.push(' ');
+        }
+        end = begin + token.len();
         let is_text = token.ends_with('\'')
             || (token.starts_with('$') && token.len() > 1 && token.ends_with('$'))
             || (dialect == Dialect::MySql && token.starts_with('"'));
-        let together = matches!(token, "," | ")" | "." | ";") || matches!(before, "" | "(" | "." | "@");
-        if !(together || token == "(" && !before.is_empty() && before != "=" && before != ",") {
-            shape.push(' ');
-        }
         shape.push_str(if is_text { "?" } else { token });
-        before = token;
     }
     one_line(&shape, STATEMENT_WIDTH)
 }
@@ -196,6 +197,7 @@ mod tests {
         }
         assert_eq!(shape(r"SELECT 'a\' secret', 'b'", Dialect::MySql), "SELECT ?, ?");
         assert_eq!(shape(r#"SELECT "secret""#, Dialect::MySql), "SELECT ?");
+        assert_eq!(shape("SELECT a::text FROM t WHERE id=$1", Dialect::Postgres), "SELECT a::text FROM t WHERE id=$1");
         assert_eq!(shape(r#"SELECT "Name", $$secret$$, E'\' secret'"#, Dialect::Postgres), r#"SELECT "Name", ?, ?"#);
     }
 }

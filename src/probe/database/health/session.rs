@@ -13,6 +13,9 @@ use crate::probe::sql::{Limits, Opened, mysql, postgres};
 /// More sessions, tables or indexes than this are not looked at.
 const MOST_ROWS: usize = 100_000;
 
+/// Stands in the questions to PostgreSQL, so that its statistics of statements can leave them out.
+pub const MARK: &str = "/* opsctl */";
+
 pub struct Session {
     connection: connection::Session,
     /// The server's number of it.
@@ -54,7 +57,8 @@ impl Session {
             }
             connection::Session::Postgres(session) => {
                 // An error would end the transaction, and with it what keeps the session from writing.
-                let sql = format!("SAVEPOINT question; {sql}");
+                let marked = sql.replacen("SELECT ", &format!("SELECT {MARK} "), 1);
+                let sql = format!("SAVEPOINT question; {marked}");
                 let answer = taken(sqlx::raw_sql(AssertSqlSafe(sql)).fetch(&mut *session), connection::postgres).await;
                 if let Err(sqlx::Error::Database(_)) = &answer {
                     sqlx::raw_sql("ROLLBACK TO question").execute(&mut *session).await?;
