@@ -86,7 +86,7 @@ pub const FACTS: &[FactSpec] = &[
     ),
     FactSpec::new("deadlocks", FactType::Count, "since the server began to count; PostgreSQL: in this database"),
     FactSpec::new("recent_deadlocks", FactType::Count, "`deadlocks` since this step's newest earlier run"),
-    FactSpec::new("aborted_connects", FactType::Count, "MySQL, MariaDB: logins that failed since the start"),
+    FactSpec::new("aborted_connects", FactType::Count, "logins that failed since the start; MySQL and MariaDB only"),
     FactSpec::new(
         "recent_aborted_connects",
         FactType::Count,
@@ -113,20 +113,25 @@ pub const FACTS: &[FactSpec] = &[
     FactSpec::new(
         "lag_time",
         FactType::Duration,
-        "how long ago the primary wrote what the replica has not applied; 0 s when it has applied all, however long the \
+        "how long ago the primary wrote what the replica has not applied; 0 s when it has applied all, however \
+         long the \
          primary has been idle. Missing where it cannot be known: the link is down, the replay stopped \
          (`Seconds_Behind_Master` is NULL)",
     ),
     FactSpec::new(
         "inactive_slots",
         FactType::Count,
-        "PostgreSQL: replication slots that nobody uses: they keep WAL for ever",
+        "replication slots that nobody uses: they keep WAL for ever; PostgreSQL only",
     ),
-    FactSpec::new("retained_wal", FactType::Size, "PostgreSQL: what the slot furthest behind keeps; 0 without slots"),
+    FactSpec::new(
+        "retained_wal",
+        FactType::Size,
+        "the WAL that the slot furthest behind keeps; 0 without slots; PostgreSQL only",
+    ),
     FactSpec::new(
         "archiving",
         FactType::Bool,
-        "PostgreSQL: WAL is archived, and the last attempt did not fail; false where `archive_mode` is off",
+        "the WAL is archived, and the last attempt did not fail; false where `archive_mode` is off; PostgreSQL only",
     ),
     // Space.
     FactSpec::new("size", FactType::Size, "of the database: tables and indexes"),
@@ -163,7 +168,7 @@ pub const FACTS: &[FactSpec] = &[
     FactSpec::new(
         "slow_queries",
         FactType::Count,
-        "MySQL, MariaDB: statements since the start that took longer than the server's `long_query_time`",
+        "statements since the start that took longer than the server's `long_query_time`; MySQL and MariaDB only",
     ),
     FactSpec::new("recent_slow_queries", FactType::Count, "`slow_queries` since this step's newest earlier run"),
     FactSpec::new(
@@ -172,33 +177,40 @@ pub const FACTS: &[FactSpec] = &[
         "indexes of this database that no query has used since the statistics began, without those of keys; missing \
          where the server keeps no statistics. Look at `statistics_age` as well, and at the replicas",
     ),
-    FactSpec::new("statistics_age", FactType::Duration, "since when the use of indexes is counted, at least"),
-    FactSpec::new("invalid_indexes", FactType::Count, "PostgreSQL: indexes left behind by a build that failed"),
+    FactSpec::new(
+        "statistics_age",
+        FactType::Duration,
+        "for how long the use of indexes has been counted; in MySQL and MariaDB, since the start of the server at most",
+    ),
+    FactSpec::new("invalid_indexes", FactType::Count, "indexes left behind by a build that failed; PostgreSQL only"),
     // Upkeep.
     FactSpec::new(
         "dead_rows",
         FactType::Percent,
-        "PostgreSQL: dead rows in the table of this database with the largest share, of those with 1000 rows or more",
+        "dead rows in the table of this database with the largest share, of those with 1000 rows or more; \
+         PostgreSQL only",
     ),
     FactSpec::new(
         "oldest_vacuum",
         FactType::Duration,
-        "PostgreSQL: of the tables that are due for autovacuum, how long one was not vacuumed; 0 s when none is due",
+        "of the tables that are due for autovacuum, how long one was not vacuumed; 0 s when none is due; \
+         PostgreSQL only",
     ),
     FactSpec::new(
         "wraparound",
         FactType::Percent,
-        "PostgreSQL: transaction ids used up by the oldest database, of the 2^31 at which the server stops to write",
+        "transaction ids used up by the oldest database, of the 2^31 at which the server stops to write; \
+         PostgreSQL only",
     ),
     FactSpec::new(
         "checksum_failures",
         FactType::Count,
-        "PostgreSQL: damaged pages that were noticed in all databases; missing where checksums are off",
+        "damaged pages that were noticed in all databases; missing where checksums are off; PostgreSQL only",
     ),
     FactSpec::new(
         "history_list",
         FactType::Count,
-        "MySQL, MariaDB: old versions of rows that InnoDB has not purged (history list length)",
+        "old versions of rows that InnoDB has not purged (history list length); MySQL and MariaDB only",
     ),
-    FactSpec::new("damaged_tables", FactType::Count, "MySQL, MariaDB: tables that the server cannot open"),
+    FactSpec::new("damaged_tables", FactType::Count, "tables that the server cannot open; MySQL and MariaDB only"),
 ];
