@@ -121,6 +121,7 @@ fn a_change_of_a_table_that_waits_for_a_reader_is_blocked_too() {
 
 #[test]
 fn a_user_without_rights_sees_that_something_is_hidden_and_not_zero() {
+    let _alone = alone();
     let server = primary();
     server.query("CREATE USER watcher@'%' IDENTIFIED BY 'open-sesame'; GRANT SELECT ON shop.* TO watcher@'%';");
     let url = format!("mysql://watcher:open-sesame@127.0.0.1:{}/shop", server.port);
@@ -171,6 +172,7 @@ fn a_stopped_sql_thread_is_not_zero_seconds_behind() {
 
 #[test]
 fn sizes_are_told_of_the_database_and_of_the_tables_that_are_asked_for() {
+    let _alone = alone();
     primary().query(
         "CREATE DATABASE sizes; USE sizes; CREATE TABLE sizes.big (id INT PRIMARY KEY, t TEXT); \
          INSERT INTO sizes.big SELECT seq, REPEAT('x', 100) FROM seq_1_to_5000; ANALYZE TABLE sizes.big; \
@@ -191,6 +193,7 @@ fn sizes_are_told_of_the_database_and_of_the_tables_that_are_asked_for() {
 
 #[test]
 fn a_table_that_the_server_cannot_open_is_found() {
+    let _alone = alone();
     primary().query("CREATE DATABASE damaged; CREATE TABLE damaged.broken (id INT) ENGINE = MyISAM; FLUSH TABLES;");
     std::fs::write(primary().data().join("damaged/broken.frm"), "no table").expect("the file is damaged");
     let seen = ask(&primary().url("damaged")).asked(&["damaged_tables"]).run().expect("a look");

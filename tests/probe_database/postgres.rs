@@ -20,31 +20,29 @@ fn refusal() -> PathBuf {
     std::env::temp_dir().join(format!("opsctl-archive-refuses-{}", std::process::id()))
 }
 
-/// A primary and its standby, with all that may be switched on.
-pub fn pair() -> &'static (Postgres, Postgres) {
+/// A primary and its standby.
+fn pair() -> &'static (Postgres, Postgres) {
     static PAIR: OnceLock<(Postgres, Postgres)> = OnceLock::new();
     PAIR.get_or_init(|| {
         let primary = Postgres::start(
             "postgres-primary",
-            &["--data-checksums"],
+            &[],
             &[
-                "shared_preload_libraries=pg_stat_statements",
                 "max_prepared_transactions=2",
                 "deadlock_timeout=100ms",
                 "archive_mode=on",
                 &format!("archive_command=test ! -e {}", refusal().display()),
-                "autovacuum=off",
             ],
         );
         let standby = primary.standby("postgres-standby", &["max_prepared_transactions=2", "hot_standby=on"]);
         primary.query("postgres", "CREATE DATABASE shop");
-        primary.query("shop", "CREATE EXTENSION pg_stat_statements; CREATE TABLE ticket (id int PRIMARY KEY, t text)");
+        primary.query("shop", "CREATE TABLE ticket (id int PRIMARY KEY, t text)");
         primary.query("shop", "INSERT INTO ticket VALUES (1, 'printer'), (2, 'slow')");
         (primary, standby)
     })
 }
 
-pub fn primary() -> &'static Postgres {
+fn primary() -> &'static Postgres {
     &pair().0
 }
 

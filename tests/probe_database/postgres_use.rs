@@ -1,19 +1,29 @@
 //! PostgreSQL: sizes, statements, indexes, upkeep.
 
+use std::sync::OnceLock;
+
 use chrono::{TimeDelta, Utc};
 use opsctl::model::unit::{Dimension, Quantity};
 use serde_json::json;
 
-use super::postgres::primary;
 use super::{answers, ask, ask_with, count, fact, has, lines, number, seconds};
-use crate::support::postgres;
+use crate::support::postgres::{self, Postgres};
 use crate::support::server::wait_until;
+
+/// A server whose sessions nobody judges, with all statistics.
+fn server() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let settings = ["shared_preload_libraries=pg_stat_statements", "autovacuum=off"];
+        Postgres::start("postgres-used", &["--data-checksums"], &settings)
+    })
+}
 
 /// A database of the test's own.
 fn database(name: &str, sql: &str) -> String {
-    primary().query("postgres", &format!("CREATE DATABASE {name}"));
-    primary().query(name, sql);
-    primary().url(name)
+    server().query("postgres", &format!("CREATE DATABASE {name}"));
+    server().query(name, sql);
+    server().url(name)
 }
 
 #[test]
@@ -21,7 +31,8 @@ fn sizes_are_told_of_the_database_and_of_the_tables_that_are_asked_for() {
     let url = database(
         "sizes",
         "CREATE TABLE big (id int PRIMARY KEY, t text); INSERT INTO big SELECT i, repeat('x', 100) FROM \
-         generate_series(1, 5000) i; CREATE TABLE small (id int); CREATE SCHEMA other; CREATE TABLE other.third (id int); \
+         generate_series(1, 5000) i; CREATE TABLE small (id int); CREATE SCHEMA other; \
+         CREATE TABLE other.third (id int); \
          CREATE TABLE parted (id int, t text) PARTITION BY RANGE (id); \
          CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (9999); \
          INSERT INTO parted SELECT i, repeat('x', 100) FROM generate_series(1, 3000) i;",
@@ -82,7 +93,7 @@ fn slow_statements_are_counted_and_shown_where_the_server_records_them() {
         ("shop", "statements", Quantity::count(count(subject, "statements"))),
         ("shop", "statement_time", Quantity::seconds(seconds(subject, "statement_time"))),
     ];
-    primary().query("statements", "SELECT 1; SELECT 2;");
+    server().query("statements", "SELECT 1; SELECT 2;");
     let later = answers(&ask_with(&url, inputs).asked(&asked).before(Utc::now(), &before));
     assert!(seconds(&later, "recent_statement_time") < seconds(subject, "statement_time"), "{later:?}");
 }
@@ -139,13 +150,13 @@ fn dead_rows_are_a_share_of_tables_that_are_not_tiny() {
         "CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 4000); CREATE TABLE tiny (id int); \
          INSERT INTO tiny VALUES (1), (2); DELETE FROM tiny;",
     );
-    primary().query("vacuum", "DELETE FROM t WHERE id > 1000");
+    server().query("vacuum", "DELETE FROM t WHERE id > 1000");
     let look = ask(&url).asked(&["dead_rows", "oldest_vacuum"]);
     wait_until("the statistics", || number(&answers(&look), "dead_rows", Dimension::Percent) == 75.0);
     let seen = look.run().expect("a look");
     assert!(seconds(&seen.subjects[0], "oldest_vacuum") > 0.0, "a vacuum is due: {seen:?}");
     assert!(lines(&seen, "tables with dead rows").contains("public.t"), "{seen:?}");
-    primary().query("vacuum", "VACUUM");
+    server().query("vacuum", "VACUUM");
     wait_until("the vacuum", || number(&answers(&look), "dead_rows", Dimension::Percent) == 0.0);
     assert_eq!(seconds(&answers(&look), "oldest_vacuum"), 0.0);
 }
@@ -156,7 +167,7 @@ fn without_checksums_nobody_counts_damaged_pages() {
     assert!(!has(&seen, "checksum_failures"), "{seen:?}");
     assert!(seen.notes[0].contains("the cluster has no checksums"), "{seen:?}");
     assert_eq!(
-        count(&answers(&ask(&primary().url("postgres")).asked(&["checksum_failures"])), "checksum_failures"),
+        count(&answers(&ask(&server().url("postgres")).asked(&["checksum_failures"])), "checksum_failures"),
         0.0
     );
 }

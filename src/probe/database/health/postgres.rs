@@ -1,4 +1,5 @@
-//! PostgreSQL: the server, its sessions and its replication. <https://www.postgresql.org/docs/current/monitoring-stats.html>
+//! PostgreSQL: the server, its sessions and its replication:
+//! <https://www.postgresql.org/docs/current/monitoring-stats.html>.
 
 use std::time::Duration;
 

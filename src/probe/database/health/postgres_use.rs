@@ -10,7 +10,8 @@ use crate::probe::sql::trouble::Trouble;
 /// A table that is locked by a change of it must not hold up the look.
 const LOCK_LIMIT: &str = "SET LOCAL lock_timeout = '2s'";
 
-const NOT_OF_SYSTEM: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'";
+const NOT_OF_SYSTEM: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') \
+    AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'";
 
 pub async fn look(session: &mut Session, server: Server, seen: &mut Seen<'_>) -> Result<(), Trouble> {
     if session.ask(LOCK_LIMIT).await?.is_err() {
