@@ -36,6 +36,7 @@ mod probe_alerts;
 mod probe_backup;
 mod probe_command;
 mod probe_cpu;
+mod probe_database;
 mod probe_disk;
 mod probe_file;
 mod probe_http;

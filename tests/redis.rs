@@ -15,6 +15,7 @@ use crate::support::redis::Server;
 use crate::support::server;
 
 mod login;
+mod recent;
 mod replication;
 mod tls;
 mod trouble;

@@ -1,6 +1,6 @@
 //! Databases as a whole: their servers, what dumps of them hold, loading a dump into one that exists only for that.
 //!
-//! Shared by the drill of backups and by the actions; no kind of its own.
+//! Shared by the drill of backups and by the actions. The kind of probe `database` is [`health`].
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use crate::model::secret::Secret;
 pub mod ask;
 pub mod connection;
 pub mod dump;
+pub mod health;
 pub mod lexer;
 pub mod load;
 pub mod policy;

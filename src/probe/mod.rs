@@ -27,6 +27,7 @@ pub mod database;
 pub mod disk;
 pub mod file;
 mod group;
+mod growth;
 pub mod http;
 mod interval;
 pub mod io;
@@ -87,6 +88,7 @@ pub const KINDS: &[&Kind] = &[
     &http::KIND,
     &sql::KIND,
     &redis::KIND,
+    &database::health::KIND,
     &log::KIND,
     &disk::KIND,
     &process::KIND,
@@ -183,6 +185,14 @@ impl Context {
     /// The members of `family` that the step's expectations name.
     pub fn asked_of<'c>(&'c self, family: &'c str) -> impl Iterator<Item = &'c str> {
         self.asked.iter().filter_map(move |fact| fact.strip_prefix(family)?.strip_prefix('.'))
+    }
+
+    /// Whether any of `facts` is worth an expensive question: the step's expectations name it, or a member of it, or the
+    /// step expects nothing and gathers all.
+    #[must_use]
+    pub fn wants(&self, facts: &[&str]) -> bool {
+        let named = |asked: &String| facts.contains(&asked.split('.').next().unwrap_or_default());
+        self.asked.is_empty() || self.asked.iter().any(named)
     }
 
     /// Resolves a secret as late as possible, and masks it from now on.

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use self::answer::Answer;
 use self::connection::{Connection, Refusal};
 use self::site::Site;
+use self::slow_log::SlowLog;
+use super::growth::Earlier;
 use super::http::tls::Trust;
 use super::sql::trouble::Trouble;
 use super::{Context, Kind, Probe, ProbeError};
@@ -19,10 +21,12 @@ mod answer;
 pub(crate) mod connection;
 mod info;
 pub(crate) mod site;
+mod slow_log;
 
 pub static KIND: Kind = Kind {
     name: "redis",
-    about: "a Redis or Valkey server: login, PING, and what INFO tells",
+    about: "a Redis or Valkey server: login, PING, and what INFO tells. `recent_...` is what happened since this step's \
+            newest earlier run, or since the server started if that is later; missing in the first run",
     inputs: INPUTS,
     facts: FACTS,
     example: include_str!("../../examples/probes/redis.yaml"),
@@ -60,10 +64,16 @@ const FACTS: &[FactSpec] = &[
     FactSpec::new("role", FactType::Text, "`master` or `replica`"),
     FactSpec::new("uptime", FactType::Duration, "since the server started"),
     FactSpec::new("clients", FactType::Count, "connections, that of this look included, those of replicas not"),
+    FactSpec::new("blocked_clients", FactType::Count, "clients that wait in BLPOP, WAIT or the like"),
     FactSpec::new(
         "rejected_connections",
         FactType::Count,
         "refused since the start because there were too many (`maxclients`)",
+    ),
+    FactSpec::new(
+        "recent_rejected_connections",
+        FactType::Count,
+        "`rejected_connections` since this step's newest earlier run",
     ),
     FactSpec::new("memory", FactType::Size, "what the data and the server's own buffers take (`used_memory`)"),
     FactSpec::new("memory_limit", FactType::Size, "`maxmemory`; missing without a limit"),
@@ -73,12 +83,32 @@ const FACTS: &[FactSpec] = &[
         FactType::Text,
         "what goes when the limit is reached (`maxmemory_policy`), such as `noeviction`, which refuses to write",
     ),
+    FactSpec::new(
+        "fragmentation",
+        FactType::Count,
+        "the memory that the system gave to the server, as a multiple of `memory` (`mem_fragmentation_ratio`): much \
+         above 1 is wasted, below 1 is swapped out. Says little of a server that holds only some megabytes",
+    ),
     FactSpec::new("evictions", FactType::Count, "keys removed since the start because memory was short"),
+    FactSpec::new("recent_evictions", FactType::Count, "`evictions` since this step's newest earlier run"),
     FactSpec::new("keys", FactType::Count, "in all databases; those of one are `info: { db0.keys: ... }`"),
     FactSpec::new("hits", FactType::Count, "keys that were looked up and found since the start"),
     FactSpec::new("misses", FactType::Count, "keys that were looked up and not found since the start"),
     FactSpec::new("hit_ratio", FactType::Percent, "`hits` of both since the start; missing before the first look-up"),
+    FactSpec::new(
+        "recent_hit_ratio",
+        FactType::Percent,
+        "`hit_ratio` since this step's newest earlier run; missing when no key was looked up since then",
+    ),
+    FactSpec::new(
+        "slow_commands",
+        FactType::Count,
+        "commands that the slow log recorded since the start, the newest as evidence; missing where it records none \
+         (`slowlog-log-slower-than` is negative)",
+    ),
+    FactSpec::new("recent_slow_commands", FactType::Count, "`slow_commands` since this step's newest earlier run"),
     FactSpec::new("loading", FactType::Bool, "still loads its data from disk"),
+    FactSpec::new("saving", FactType::Bool, "writes a snapshot or a new append-only file right now"),
     FactSpec::new(
         "last_save_age",
         FactType::Duration,
@@ -113,6 +143,12 @@ const FACTS: &[FactSpec] = &[
          `cmdstat_get.calls`. Without a unit, as the server writes it",
     ),
 ];
+
+const RECENT: [&str; 4] =
+    ["recent_rejected_connections", "recent_evictions", "recent_hit_ratio", "recent_slow_commands"];
+
+/// Of whose growth those tell.
+const COUNTERS: [&str; 5] = ["rejected_connections", "evictions", "hits", "misses", "slow_commands"];
 
 struct Redis {
     database: String,
@@ -153,6 +189,10 @@ impl Redis {
         }
         let told = connection.run(&info).await?;
         answer.set_info(told.map_err(Refusal::into_text));
+        if cx.wants(&slow_log::FACTS) {
+            answer.stage = "INFO was answered, but no answer to SLOWLOG";
+            answer.slow_log = Some(SlowLog::ask(&mut connection).await?);
+        }
         Ok(())
     }
 
@@ -179,8 +219,10 @@ impl Redis {
                 return Err(error);
             }
         };
+        let earlier =
+            if cx.wants(&RECENT) { Earlier::of(&self.database, &COUNTERS, cx).await } else { Earlier::nothing(cx) };
         let down = answer.ping_refused.take().or(down).map(|why| format!("{}: {why}", site.place));
-        Ok(answer.observation(&self.database, down, cx))
+        Ok(answer.observation(&self.database, down, &earlier, cx))
     }
 }
 

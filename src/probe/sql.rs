@@ -70,7 +70,7 @@ pub static KIND: Kind = Kind {
         FactSpec::new("server", FactType::Text, "the version of the server; missing for SQLite"),
     ],
     example: include_str!("../../examples/probes/sql.yaml"),
-    limit: std::time::Duration::from_secs(30),
+    limit: Duration::from_secs(30),
     build: |inputs| Sql::new(inputs).map(|sql| Box::new(sql) as Box<dyn Probe>),
 };
 
@@ -90,14 +90,19 @@ pub(crate) struct Question<'a> {
     pub(crate) limits: Limits,
 }
 
-/// How long ending a statement that was given up may take: a new connection, perhaps with TLS.
-const END_LIMIT: Duration = Duration::from_millis(1500);
+/// A session that only reads, and what the server says of it.
+pub(crate) struct Opened<C> {
+    pub(crate) connection: C,
+    /// The server's number of the session.
+    pub(crate) session: Option<i64>,
+    pub(crate) version: Option<String>,
+}
 
 /// When to give up: the server first, so that it can say so and nothing is left running; then we.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
     server: Instant,
-    client: Instant,
+    pub(crate) client: Instant,
 }
 
 impl Limits {
@@ -133,21 +138,6 @@ impl Sql {
         })
     }
 
-    async fn site(&self, cx: &Context) -> Result<Site, ProbeError> {
-        let url = cx.url_of(&self.database).await?;
-        for password in site::passwords(url.expose()) {
-            cx.mask.add(&password);
-        }
-        let site = Site::parse(&self.database, url.expose(), &cx.folder)?;
-        for file in site::tls_files(url.expose()) {
-            tokio::fs::File::open(&file).await.map_err(|error| {
-                let place = format!("{}, which the URL of the database {} names,", file.display(), self.database);
-                ProbeError::io(place, &error).help("check the files for TLS in the URL of the database")
-            })?;
-        }
-        Ok(site)
-    }
-
     /// Fills `answer` as far as it comes.
     async fn ask(&self, site: &Site, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
         match &site.server {
@@ -157,23 +147,10 @@ impl Sql {
         }
     }
 
-    /// Ends the statement that was given up, by a second connection: a server notices late that a client is gone.
-    async fn end(site: &Site, session: i64) {
-        let kill = async {
-            match &site.server {
-                Server::MySql(options) => mysql::kill(options, session).await,
-                Server::Postgres(options) => postgres::kill(options, session).await,
-                Server::Sqlite(_) => Ok(()),
-            }
-        };
-        // The server's own limit ends the statement when this cannot.
-        tokio::time::timeout(END_LIMIT, kill).await.ok();
-    }
-
     /// What the database answered, and why it did not answer if that is so.
     pub(crate) async fn answer(&self, cx: &Context) -> Result<(Answer, Option<String>), ProbeError> {
         let limits = Limits::new(cx.limit);
-        let site = self.site(cx).await?;
+        let site = Site::of(&self.database, cx).await?;
         let sql = statement::single(&self.query, Dialect::of(&site.server))
             .map_err(|message| ProbeError::new("bad_statement", format!("database {}: {message}", self.database)))?;
         let question = Question { sql, parameters: &self.parameters, timezone: cx.timezone, limits };
@@ -188,7 +165,7 @@ impl Sql {
             }
         };
         if let (Err(_), Some(session)) = (&outcome, answer.running.take()) {
-            Self::end(&site, session).await;
+            site.end(session).await;
         }
         match outcome {
             Ok(()) => Ok((answer, None)),

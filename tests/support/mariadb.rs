@@ -26,7 +26,7 @@ pub struct MariaDb {
 /// The shared server. It listens on 127.0.0.1, with and without TLS, and on a socket, where `root` needs no password.
 pub fn server() -> &'static MariaDb {
     static SERVER: OnceLock<MariaDb> = OnceLock::new();
-    SERVER.get_or_init(start)
+    SERVER.get_or_init(shared)
 }
 
 /// The URL of a database, which need not exist, for [`USER`].
@@ -44,8 +44,42 @@ pub fn query(sql: &str) -> Vec<String> {
     ask(&server().socket, sql).unwrap_or_else(|error| panic!("MariaDB refused {sql}: {error}"))
 }
 
-fn start() -> MariaDb {
-    let folder = server::folder("mariadb");
+impl MariaDb {
+    /// Another server than the shared one, without TLS.
+    pub fn start(name: &str, options: &[&str]) -> Self {
+        start(name, options.iter().map(|option| (*option).to_owned()).collect())
+    }
+
+    /// The URL of a database of this server.
+    pub fn url(&self, database: &str) -> String {
+        format!("mysql://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// As [`query`].
+    pub fn query(&self, sql: &str) -> Vec<String> {
+        ask(&self.socket, sql).unwrap_or_else(|error| panic!("MariaDB refused {sql}: {error}"))
+    }
+
+    /// Where its databases are.
+    pub fn data(&self) -> PathBuf {
+        self.socket.with_file_name("data")
+    }
+}
+
+fn shared() -> MariaDb {
+    let tls = web::local();
+    let options = [
+        // By the second address it has a name that its certificate does not have.
+        "--bind-address=127.0.0.1,127.0.0.2".to_owned(),
+        format!("--ssl-cert={}", tls.certificate.display()),
+        format!("--ssl-key={}", tls.key.display()),
+        "--max-connections=300".into(),
+    ];
+    start("mariadb", options.into())
+}
+
+fn start(name: &str, options: Vec<String>) -> MariaDb {
+    let folder = server::folder(name);
     let data = folder.join("data");
     let socket = folder.join("socket");
     let fast = ["--innodb-flush-method=nosync", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M"];
@@ -58,7 +92,6 @@ fn start() -> MariaDb {
     assert!(install.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&install.stderr));
 
     let port = server::free_port();
-    let tls = web::local();
     let mut command = vec![server::program("mariadbd"), "--no-defaults".into(), "--user=root".into()];
     command.extend(fast.map(str::to_owned));
     command.extend([
@@ -67,14 +100,11 @@ fn start() -> MariaDb {
         format!("--pid-file={}", folder.join("pid").display()),
         format!("--log-error={}", folder.join("log").display()),
         format!("--port={port}"),
-        // By the second address it has a name that its certificate does not have.
-        "--bind-address=127.0.0.1,127.0.0.2".into(),
-        format!("--ssl-cert={}", tls.certificate.display()),
-        format!("--ssl-key={}", tls.key.display()),
+        "--bind-address=127.0.0.1".into(),
         "--innodb-flush-log-at-trx-commit=0".into(),
         "--skip-name-resolve".into(),
-        "--max-connections=300".into(),
     ]);
+    command.extend(options);
     server::start(command);
     server::wait_until("MariaDB", || ask(&socket, "SELECT 1").is_ok());
     ask(

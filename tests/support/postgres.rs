@@ -49,17 +49,54 @@ pub fn query(database: &str, sql: &str) -> Vec<String> {
     ask(server(), database, sql).unwrap_or_else(|error| panic!("PostgreSQL refused {sql}: {error}"))
 }
 
-fn start() -> Postgres {
-    let folder = server::folder("postgres");
+impl Postgres {
+    /// Another server than the shared one, without TLS; `options` go to initdb, `settings` to the server.
+    pub fn start(name: &str, options: &[&str], settings: &[&str]) -> Self {
+        let folder = folder(name);
+        init(&folder, options);
+        run(folder, settings)
+    }
+
+    /// A server that replays what this one writes.
+    pub fn standby(&self, name: &str, settings: &[&str]) -> Self {
+        let folder = folder(name);
+        run_program(&[
+            self.programs.join("pg_basebackup").display().to_string(),
+            format!("--pgdata={}", folder.join("data").display()),
+            format!("--host={}", self.socket.display()),
+            format!("--port={}", self.port),
+            format!("--username={USER}"),
+            "--write-recovery-conf".into(),
+            "--checkpoint=fast".into(),
+            "--no-sync".into(),
+        ]);
+        run(folder, settings)
+    }
+
+    /// The URL of a database of this server.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// As [`query`].
+    pub fn query(&self, database: &str, sql: &str) -> Vec<String> {
+        ask(self, database, sql).unwrap_or_else(|error| panic!("PostgreSQL refused {sql}: {error}"))
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = server::folder(name);
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("the folder is opened");
-    let data = folder.join("data");
+    folder
+}
+
+/// Makes the cluster in `folder`.
+fn init(folder: &Path, options: &[&str]) {
     let password = folder.join("password");
     fs::write(&password, PASSWORD).expect("the password is written");
-    let programs = newest_programs();
-
-    let initdb = as_server_user(&[
-        programs.join("initdb").display().to_string(),
-        format!("--pgdata={}", data.display()),
+    let mut command = vec![
+        newest_programs().join("initdb").display().to_string(),
+        format!("--pgdata={}", folder.join("data").display()),
         format!("--username={USER}"),
         format!("--pwfile={}", password.display()),
         "--auth-host=scram-sha-256".into(),
@@ -67,34 +104,53 @@ fn start() -> Postgres {
         "--encoding=UTF8".into(),
         "--locale=C".into(),
         "--no-sync".into(),
-    ]);
-    let made = Command::new(&initdb[0]).args(&initdb[1..]).current_dir("/").output().expect("initdb runs");
-    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    ];
+    command.extend(options.iter().map(|option| (*option).to_owned()));
+    run_program(&command);
+}
 
+/// Runs a program of PostgreSQL to its end.
+fn run_program(command: &[String]) {
+    let command = as_server_user(command);
+    let output = Command::new(&command[0]).args(&command[1..]).current_dir("/").output().expect("the program runs");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn start() -> Postgres {
+    let folder = folder("postgres");
+    init(&folder, &[]);
     let tls = web::local();
     // The server refuses a key that others could read.
     let key = folder.join("key");
-    let copy = as_server_user(&["cp", "--no-preserve=all"].map(str::to_owned));
-    let copied = Command::new(&copy[0]).args(&copy[1..]).args([&tls.key, &key]).status().expect("cp runs");
-    assert!(copied.success(), "the server's key is copied");
+    run_program(&["cp".into(), "--no-preserve=all".into(), tls.key.display().to_string(), key.display().to_string()]);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("the server's key is closed");
+    let tls = [
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", tls.certificate.display()),
+        format!("ssl_key_file={}", key.display()),
+    ];
+    run(folder, &tls.each_ref().map(String::as_str))
+}
+
+/// Starts the server of the cluster in `folder`.
+fn run(folder: PathBuf, settings: &[&str]) -> Postgres {
+    let programs = newest_programs();
     let port = server::free_port();
-    let mut command = vec![programs.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
-    let settings = [
+    let data = folder.join("data").display().to_string();
+    let mut command = vec![programs.join("postgres").display().to_string(), "-D".into(), data];
+    let common = [
         format!("port={port}"),
         format!("unix_socket_directories={}", folder.display()),
         // By the second address it has a name that its certificate does not have.
         "listen_addresses=127.0.0.1,127.0.0.2".into(),
-        "ssl=on".into(),
-        format!("ssl_cert_file={}", tls.certificate.display()),
-        format!("ssl_key_file={}", key.display()),
         "fsync=off".into(),
         "synchronous_commit=off".into(),
         "full_page_writes=off".into(),
         "max_connections=100".into(),
         "shared_buffers=32MB".into(),
     ];
-    command.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
+    let settings = common.into_iter().chain(settings.iter().map(|setting| (*setting).to_owned()));
+    command.extend(settings.flat_map(|setting| ["-c".to_owned(), setting]));
     server::start(as_server_user(&command));
     let postgres = Postgres { port, socket: folder, programs };
     server::wait_until("PostgreSQL", || ask(&postgres, "postgres", "SELECT 1").is_ok());

@@ -167,12 +167,16 @@ impl Connection {
     }
 
     pub async fn close(self) {
-        match self.session {
-            Session::MySql(connection) => connection.close().await.ok(),
-            Session::Postgres(connection) => connection.close().await.ok(),
-            Session::Sqlite(connection) => connection.close().await.ok(),
-        };
+        close(self.session).await;
     }
+}
+
+pub async fn close(session: Session) {
+    match session {
+        Session::MySql(connection) => connection.close().await.ok(),
+        Session::Postgres(connection) => connection.close().await.ok(),
+        Session::Sqlite(connection) => connection.close().await.ok(),
+    };
 }
 
 /// What a statement did.
@@ -268,12 +272,12 @@ pub fn explain(error: sqlx::Error, place: &str) -> ProbeError {
     error
 }
 
-fn mysql(row: &sqlx::mysql::MySqlRow) -> Line {
+pub fn mysql(row: &sqlx::mysql::MySqlRow) -> Line {
     let text = |column| row.try_get_unchecked::<Vec<u8>, _>(column).ok();
     (0..row.len()).map(|column| Some(String::from_utf8_lossy(&text(column)?).into_owned())).collect()
 }
 
-fn postgres(row: &sqlx::postgres::PgRow) -> Line {
+pub fn postgres(row: &sqlx::postgres::PgRow) -> Line {
     let text = |column| {
         let value = row.try_get_raw(column).ok().filter(|value| !value.is_null())?;
         value.as_str().ok().map(str::to_owned)

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::super::Context;
+use super::super::growth::Earlier;
 use super::super::sql::trouble::one_line;
 use super::info::Info;
+use super::slow_log::SlowLog;
 use crate::model::fact::{Observation, Subject};
 use crate::model::value::Value;
 
@@ -18,6 +20,7 @@ pub struct Answer {
     pub ping_refused: Option<String>,
     info: Option<Info>,
     info_refused: Option<String>,
+    pub slow_log: Option<SlowLog>,
 }
 
 impl Answer {
@@ -31,7 +34,7 @@ impl Answer {
     }
 
     /// `down` is why the server does not answer, if it does not.
-    pub fn observation(self, name: &str, down: Option<String>, cx: &Context) -> Observation {
+    pub fn observation(self, name: &str, down: Option<String>, earlier: &Earlier, cx: &Context) -> Observation {
         let mut subject = Subject::new(name).with("answers", Value::Bool(down.is_none()));
         for (fact, time) in [("latency", self.latency), ("connect_time", self.connect_time)] {
             if let Some(time) = time {
@@ -45,9 +48,15 @@ impl Answer {
         subject.notes.extend(down);
         let mut seen = Observation::from(subject);
         if let Some(info) = self.info {
-            info.describe(&mut seen.subjects[0], cx);
+            let subject = &mut seen.subjects[0];
+            info.describe(subject, cx);
+            if let Some(log) = &self.slow_log {
+                log.describe(subject, cx);
+            }
+            info.compare(subject, self.slow_log.as_ref().and_then(SlowLog::count), earlier, cx);
             seen.evidence.extend(info.replicas(name));
         }
+        seen.evidence.extend(self.slow_log.and_then(|log| log.evidence(name)));
         seen
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::super::Context;
+use super::super::growth::{Earlier, NO_EARLIER_RUN};
 use super::super::sql::trouble::one_line;
 use crate::model::fact::{Evidence, Subject};
-use crate::model::unit::Quantity;
+use crate::model::unit::{Dimension, Quantity};
 use crate::model::value::Value;
 
 /// How many replicas are shown as evidence.
@@ -78,6 +79,7 @@ impl Info {
         set(subject, "role", role.map(Value::text));
         set(subject, "uptime", self.seconds("uptime_in_seconds").map(Value::duration));
         set(subject, "clients", self.number("connected_clients").map(Value::count));
+        set(subject, "blocked_clients", self.number("blocked_clients").map(Value::count));
         set(subject, "rejected_connections", self.number("rejected_connections").map(Value::count));
     }
 
@@ -94,6 +96,8 @@ impl Info {
                 set(subject, "memory_share", memory.map(|memory| percent(memory, limit)));
             }
         }
+        let fragmentation = self.text("mem_fragmentation_ratio").map(value_of);
+        set(subject, "fragmentation", fragmentation.filter(|ratio| ratio.number_in(Dimension::Count).is_some()));
         set(subject, "eviction_policy", self.text("maxmemory_policy").map(Value::text));
         set(subject, "evictions", self.number("evicted_keys").map(Value::count));
         set(subject, "keys", self.keys().map(Value::count));
@@ -107,6 +111,26 @@ impl Info {
         set(subject, "hit_ratio", looked_up.filter(|(_, all)| *all > 0).map(|(hits, all)| percent(hits, all)));
     }
 
+    /// Adds what happened since the newest earlier run.
+    pub fn compare(&self, subject: &mut Subject, slow_commands: Option<u64>, earlier: &Earlier, cx: &Context) {
+        let uptime = self.seconds("uptime_in_seconds");
+        let growth = |fact: &str, now: Option<u64>| earlier.growth(fact, now?, uptime);
+        let refused = growth("rejected_connections", self.number("rejected_connections"));
+        set(subject, "recent_rejected_connections", refused.map(Value::count));
+        set(subject, "recent_evictions", growth("evictions", self.number("evicted_keys")).map(Value::count));
+        set(subject, "recent_slow_commands", growth("slow_commands", slow_commands).map(Value::count));
+        let hits = growth("hits", self.number("keyspace_hits"));
+        match hits.zip(growth("misses", self.number("keyspace_misses"))) {
+            Some((0, 0)) if cx.asked.iter().any(|fact| fact == "recent_hit_ratio") => {
+                subject.note("no key was looked up since the newest earlier run");
+            }
+            Some((0, 0)) => {}
+            Some((hits, misses)) => subject.set("recent_hit_ratio", percent(hits, hits.saturating_add(misses))),
+            None if cx.asked.iter().any(|fact| fact.starts_with("recent_")) => subject.note(NO_EARLIER_RUN),
+            None => {}
+        }
+    }
+
     /// An empty database has no line.
     fn keys(&self) -> Option<u64> {
         self.0.lines().any(|line| line == "# Keyspace").then(|| {
@@ -117,6 +141,8 @@ impl Info {
 
     fn describe_persistence(&self, subject: &mut Subject, cx: &Context) {
         set(subject, "loading", self.flag("loading").map(Value::Bool));
+        let writing = self.flag("rdb_bgsave_in_progress").zip(self.flag("aof_rewrite_in_progress"));
+        set(subject, "saving", writing.map(|(snapshot, rewrite)| Value::Bool(snapshot || rewrite)));
         // The server's own clock, where it tells it.
         let now = self.number("server_time_usec").map(|time| time / 1_000_000);
         let now = now.or_else(|| u64::try_from(cx.now.timestamp()).ok());

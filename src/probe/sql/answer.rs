@@ -114,7 +114,7 @@ impl Answer {
     }
 }
 
-fn aligned(table: &[Vec<String>]) -> Vec<String> {
+pub fn aligned(table: &[Vec<String>]) -> Vec<String> {
     let mut widths: Vec<usize> = Vec::new();
     for row in table {
         widths.resize(row.len().max(widths.len()), 0);

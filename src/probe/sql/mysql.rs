@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlRow};
+use sqlx::mysql::{MySql, MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Decode, Row as _, TypeInfo as _,
 };
@@ -10,15 +10,14 @@ use sqlx::{
 use super::answer::{Answer, MOST_ROWS};
 use super::cell::{self, Cell};
 use super::trouble::Trouble;
-use super::{ProbeError, Question};
+use super::{Limits, Opened, ProbeError, Question};
 use crate::model::value::Value;
 
-pub async fn ask(options: &MySqlConnectOptions, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
-    let begin = Instant::now();
+pub async fn open(options: &MySqlConnectOptions, limits: Limits) -> Result<Opened<MySqlConnection>, Trouble> {
     let mut connection = options.clone().disable_statement_logging().connect().await?;
     // One round trip for all. Each server executes the comment that is meant for it: MariaDB counts in seconds,
     // MySQL in milliseconds, and each refuses the other's variable.
-    let limit = question.limits.for_server();
+    let limit = limits.for_server();
     let set_up = format!(
         "SET SESSION TRANSACTION READ ONLY; \
          SET NAMES utf8mb4 /*M!, max_statement_time={:.3} */ /*!50708, max_execution_time={} */; \
@@ -28,7 +27,14 @@ pub async fn ask(options: &MySqlConnectOptions, question: &Question<'_>, answer:
     );
     let row = sqlx::raw_sql(AssertSqlSafe(set_up)).fetch_one(&mut connection).await?;
     let session = number(&row.try_get_unchecked::<Vec<u8>, _>(0)?);
-    answer.server = Some(String::from_utf8_lossy(&row.try_get_unchecked::<Vec<u8>, _>(1)?).into_owned());
+    let version = String::from_utf8_lossy(&row.try_get_unchecked::<Vec<u8>, _>(1)?).into_owned();
+    Ok(Opened { connection, session, version: Some(version) })
+}
+
+pub async fn ask(options: &MySqlConnectOptions, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
+    let begin = Instant::now();
+    let Opened { mut connection, session, version } = open(options, question.limits).await?;
+    answer.server = version;
     answer.connect_time = Some(begin.elapsed());
 
     let mut arguments = MySqlArguments::default();

@@ -3,29 +3,39 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::answer::{Answer, MOST_ROWS};
 use super::cell::{self, Cell};
 use super::trouble::Trouble;
-use super::{ProbeError, Question};
+use super::{Limits, Opened, ProbeError, Question};
 use crate::model::value::Value;
 
-/// By the simple protocol, which sends every type as text, also those that no driver knows.
-pub async fn ask(options: &PgConnectOptions, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
-    let begin = Instant::now();
+pub async fn open(
+    options: &PgConnectOptions,
+    limits: Limits,
+    timezone: chrono_tz::Tz,
+) -> Result<Opened<PgConnection>, Trouble> {
     let mut connection = options.clone().disable_statement_logging().connect().await?;
     // In a transaction, not in the session: it also holds behind a pooler, and nothing inside it can commit.
     let set_up = format!(
         "BEGIN READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL standard_conforming_strings = on; \
          SET LOCAL bytea_output = hex; SET LOCAL TIME ZONE '{}'; SELECT pg_backend_pid()",
-        question.limits.for_server().as_millis(),
-        question.timezone.name()
+        limits.for_server().as_millis(),
+        timezone.name()
     );
     let row = sqlx::raw_sql(AssertSqlSafe(set_up)).fetch_one(&mut connection).await?;
     let session = row.try_get_raw(0)?.as_str().ok().and_then(|pid| pid.parse().ok());
-    answer.server = connection.server_version_num().map(version);
+    let version = connection.server_version_num().map(version);
+    Ok(Opened { connection, session, version })
+}
+
+/// By the simple protocol, which sends every type as text, also those that no driver knows.
+pub async fn ask(options: &PgConnectOptions, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
+    let begin = Instant::now();
+    let Opened { mut connection, session, version } = open(options, question.limits, question.timezone).await?;
+    answer.server = version;
     answer.connect_time = Some(begin.elapsed());
 
     let statement = with_parameters(question.sql, question.parameters)?;

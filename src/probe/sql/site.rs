@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnectOptions;
 
-use super::super::ProbeError;
+use super::super::{Context, ProbeError};
+use super::{mysql, postgres};
 
 #[derive(Clone)]
 pub struct Site {
@@ -26,7 +28,39 @@ pub enum Server {
 const HELP: &str = "write mysql://, mariadb:// or postgres:// USER:PASSWORD@HOST:PORT/DATABASE, or sqlite:///FILE; \
                     in a password, / ? # @ and % are written %2F %3F %23 %40 %25";
 
+/// How long ending a statement that was given up may take: a new connection, perhaps with TLS.
+const END_LIMIT: Duration = Duration::from_millis(1500);
+
 impl Site {
+    /// The database that the site file names so; what is secret in its URL is masked from now on.
+    pub async fn of(name: &str, cx: &Context) -> Result<Self, ProbeError> {
+        let url = cx.url_of(name).await?;
+        for password in passwords(url.expose()) {
+            cx.mask.add(&password);
+        }
+        let site = Self::parse(name, url.expose(), &cx.folder)?;
+        for file in tls_files(url.expose()) {
+            tokio::fs::File::open(&file).await.map_err(|error| {
+                let place = format!("{}, which the URL of the database {name} names,", file.display());
+                ProbeError::io(place, &error).help("check the files for TLS in the URL of the database")
+            })?;
+        }
+        Ok(site)
+    }
+
+    /// Ends the statement that was given up, by a second connection: a server notices late that a client is gone.
+    pub async fn end(&self, session: i64) {
+        let kill = async {
+            match &self.server {
+                Server::MySql(options) => mysql::kill(options, session).await,
+                Server::Postgres(options) => postgres::kill(options, session).await,
+                Server::Sqlite(_) => Ok(()),
+            }
+        };
+        // The server's own limit ends the statement when this cannot.
+        tokio::time::timeout(END_LIMIT, kill).await.ok();
+    }
+
     /// No error shows any part of `url`.
     pub fn parse(name: &str, url: &str, folder: &Path) -> Result<Self, ProbeError> {
         let bad = |why: &str| {
