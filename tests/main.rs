@@ -41,6 +41,7 @@ mod probe_memory;
 mod probe_process;
 mod probe_service;
 mod probe_sql;
+mod probe_tcp;
 mod procedures;
 mod redis;
 mod report;

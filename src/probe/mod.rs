@@ -34,6 +34,7 @@ pub mod redis;
 pub mod secrets;
 pub mod service;
 pub mod sql;
+pub mod tcp;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
 pub trait Probe: Send + Sync {
@@ -85,6 +86,7 @@ pub const KINDS: &[&Kind] = &[
     &command::KIND,
     &memory::KIND,
     &load::KIND,
+    &tcp::KIND,
 ];
 
 #[must_use]
@@ -194,6 +196,19 @@ impl Context {
                 .help("add it under `databases` in the site file")
         })?;
         self.text(&found.url).await
+    }
+
+    /// What `work` comes to, unless nobody waits for it any more.
+    ///
+    /// # Errors
+    /// The look is cancelled.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, ProbeError> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.cancel.cancelled() => {
+                Err(ProbeError::new("cancelled", "nobody waits for the answer any more"))
+            }
+        }
     }
 
     /// Runs blocking work on another thread. Most of it is done in less time than it takes to make a thread, so a few

@@ -6,6 +6,7 @@ pub mod answers;
 pub mod case;
 pub mod lab;
 pub mod look;
+pub mod mail;
 pub mod mariadb;
 pub mod postgres;
 pub mod redis;
