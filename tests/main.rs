@@ -31,6 +31,7 @@ mod led;
 mod model;
 mod port;
 mod probe_backup;
+mod probe_certificate;
 mod probe_command;
 mod probe_disk;
 mod probe_file;

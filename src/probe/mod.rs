@@ -20,6 +20,7 @@ use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
 pub mod backup;
+pub mod certificate;
 pub mod command;
 pub mod database;
 pub mod disk;
@@ -86,6 +87,7 @@ pub const KINDS: &[&Kind] = &[
     &command::KIND,
     &memory::KIND,
     &load::KIND,
+    &certificate::KIND,
     &tcp::KIND,
 ];
 

@@ -13,4 +13,5 @@ pub mod redis;
 pub mod server;
 pub mod shop;
 pub mod terminal;
+pub mod tls;
 pub mod web;
