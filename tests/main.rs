@@ -34,6 +34,7 @@ mod probe_backup;
 mod probe_certificate;
 mod probe_command;
 mod probe_disk;
+mod probe_dns;
 mod probe_file;
 mod probe_http;
 mod probe_load;

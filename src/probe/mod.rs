@@ -24,6 +24,7 @@ pub mod certificate;
 pub mod command;
 pub mod database;
 pub mod disk;
+pub mod dns;
 pub mod file;
 pub mod http;
 pub mod load;
@@ -88,6 +89,7 @@ pub const KINDS: &[&Kind] = &[
     &memory::KIND,
     &load::KIND,
     &certificate::KIND,
+    &dns::KIND,
     &tcp::KIND,
 ];
 

@@ -8,6 +8,7 @@ pub mod lab;
 pub mod look;
 pub mod mail;
 pub mod mariadb;
+pub mod nameserver;
 pub mod postgres;
 pub mod redis;
 pub mod server;
