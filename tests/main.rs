@@ -40,6 +40,7 @@ mod probe_http;
 mod probe_load;
 mod probe_log;
 mod probe_memory;
+mod probe_ping;
 mod probe_process;
 mod probe_service;
 mod probe_sql;

@@ -30,6 +30,7 @@ pub mod http;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub mod ping;
 pub mod port;
 pub mod process;
 pub mod redis;
@@ -91,6 +92,7 @@ pub const KINDS: &[&Kind] = &[
     &certificate::KIND,
     &dns::KIND,
     &tcp::KIND,
+    &ping::KIND,
 ];
 
 #[must_use]
