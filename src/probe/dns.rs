@@ -48,7 +48,7 @@ const INPUTS: &[InputSpec] = &[
         name: "type",
         ty: InputType::Texts,
         need: Need::Optional,
-        about: "A, AAAA, CAA, CNAME, DNSKEY, DS, HTTPS, MX, NS, PTR, SOA, SRV, SSHFP, TLSA or TXT, or a list of them; \
+        about: "the type of record: A, AAAA, CAA, CNAME, DNSKEY, DS, HTTPS, MX, NS, PTR, SOA, SRV, SSHFP, TLSA or TXT, or a list of them; \
                 each is one result. Without it A and AAAA are asked for, and together are one",
     },
     InputSpec {

@@ -1,4 +1,4 @@
-use chrono::{Days, Utc};
+use chrono::{DateTime, Days, Utc};
 use opsctl::model::outcome::Outcome;
 use opsctl::model::value::Value;
 use rcgen::date_time_ymd;
@@ -116,6 +116,17 @@ fn a_self_signed_certificate_is_trusted_only_when_it_is_named() {
     assert_eq!(seen.notes, ["certificate is self-signed by `CN=opsctl test itself` and not trusted here"]);
     let seen = look(apache().self_signed, &apache().self_signed_certificate, &json!({})).subject();
     assert!(is(&seen, "self_signed") && is(&seen, "trusted") && is(&seen, "valid"), "{seen:?}");
+}
+
+#[test]
+fn a_self_signed_certificate_that_is_named_holds_only_in_its_time() {
+    let look = || look(apache().self_signed, &apache().self_signed_certificate, &json!({}));
+    let seen = look().now(DateTime::UNIX_EPOCH).subject();
+    assert!(!is(&seen, "valid") && is(&seen, "not_yet_valid") && is(&seen, "trusted"), "{seen:?}");
+    assert_eq!(seen.notes, ["certificate is not valid yet"]);
+    let seen = look().now(Utc::now() + Days::new(1_000_000)).subject();
+    assert!(!is(&seen, "valid") && !is(&seen, "not_yet_valid") && is(&seen, "trusted"), "{seen:?}");
+    assert!(seen.notes[0].starts_with("certificate expired on "), "{seen:?}");
 }
 
 #[test]

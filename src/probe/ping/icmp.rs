@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, socket_with};
 use tokio::net::UdpSocket;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 
 use super::Plan;
 use super::tally::Tally;
@@ -67,8 +67,10 @@ impl Echo {
                 _ = ticks.tick(), if !tally.is_all_sent() => {
                     let number = tally.sent();
                     tally.send(Instant::now());
-                    if let Err(error) = self.send(number).await {
-                        tally.fail(number, without_number(&error.to_string()));
+                    match timeout_at(plan.end, self.send(number)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tally.fail(number, without_number(&error.to_string())),
+                        Err(_) => tally.fail(number, "the network took no more requests".to_owned()),
                     }
                 }
                 heard = self.hear() => match heard {
