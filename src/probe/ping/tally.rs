@@ -155,7 +155,7 @@ mod tests {
         Tally::of(3, [Ok(ms(5)), Err("no answer".to_owned()), Ok(ms(7))]).report(&mut seen);
         assert_eq!(seen.facts["latency"], Value::duration(ms(6)));
         assert_eq!((&seen.facts["sent"], &seen.facts["received"]), (&Value::Integer(3), &Value::Integer(2)));
-        assert_eq!(seen.facts["loss"].to_string(), "33 %");
+        assert_eq!(seen.facts["loss"], Value::percent(1.0 / 3.0 * 100.0));
         assert_eq!(seen.notes, ["no answer"]);
     }
 
