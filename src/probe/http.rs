@@ -42,6 +42,13 @@ pub(crate) const CA: InputSpec = InputSpec {
             certificate",
 };
 
+pub(crate) const ADDRESS: InputSpec = InputSpec {
+    name: "address",
+    ty: InputType::Choice(&["any", "4", "6", "both"]),
+    need: Need::Default("any"),
+    about: "over IPv4 or IPv6 only, or `both` for one result each; `any` is content with either",
+};
+
 pub(crate) const LOGIN: InputSpec = InputSpec {
     name: "basic",
     ty: InputType::Group(BASIC),
@@ -110,12 +117,7 @@ const INPUTS: &[InputSpec] = &[
         need: Need::Default("1"),
         about: "how many looks to take at most until everything expected holds",
     },
-    InputSpec {
-        name: "address",
-        ty: InputType::Choice(&["any", "4", "6", "both"]),
-        need: Need::Default("any"),
-        about: "over IPv4 or IPv6 only, or `both` for one result each; `any` is content with either",
-    },
+    ADDRESS,
     InputSpec {
         name: "body_limit",
         ty: InputType::Size,
@@ -195,12 +197,7 @@ struct Http {
 impl Http {
     fn new(inputs: &Inputs) -> Result<Self, InputError> {
         let draft = Draft::new(inputs)?;
-        let families = match inputs.text("address") {
-            Some("4") => vec![Family::V4],
-            Some("6") => vec![Family::V6],
-            Some("both") => vec![Family::V4, Family::V6],
-            _ => vec![Family::Any],
-        };
+        let families = Family::of(inputs.text("address"));
         let literal = exchange::literal(draft.url.host_str().unwrap_or_default());
         if let Some(address) = literal
             && !families.iter().all(|family| family.admits(address))

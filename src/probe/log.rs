@@ -1,6 +1,6 @@
 //! Log files: how many entries match, in a window of time, across rotation.
 
-mod find;
+pub(crate) mod find;
 mod format;
 mod look;
 mod matcher;

@@ -21,10 +21,12 @@ use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
 pub mod alerts;
 pub mod backup;
+pub mod certificate;
 pub mod command;
 pub mod cpu;
 pub mod database;
 pub mod disk;
+pub mod dns;
 pub mod file;
 mod group;
 mod growth;
@@ -37,6 +39,7 @@ pub mod log;
 pub mod memory;
 pub mod metric;
 pub mod network;
+pub mod ping;
 pub mod port;
 pub mod pressure;
 pub mod process;
@@ -47,6 +50,7 @@ pub mod service;
 pub mod smart;
 pub mod sql;
 pub mod time;
+pub mod tcp;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
 pub trait Probe: Send + Sync {
@@ -109,6 +113,10 @@ pub const KINDS: &[&Kind] = &[
     &kernel::KIND,
     &reboot::KIND,
     &smart::KIND,
+    &certificate::KIND,
+    &dns::KIND,
+    &tcp::KIND,
+    &ping::KIND,
 ];
 
 #[must_use]
@@ -226,6 +234,19 @@ impl Context {
                 .help("add it under `databases` in the site file")
         })?;
         self.text(&found.url).await
+    }
+
+    /// What `work` comes to, unless nobody waits for it any more.
+    ///
+    /// # Errors
+    /// The look is cancelled.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, ProbeError> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.cancel.cancelled() => {
+                Err(ProbeError::new("cancelled", "nobody waits for the answer any more"))
+            }
+        }
     }
 
     /// Runs blocking work on another thread. Most of it is done in less time than it takes to make a thread, so a few

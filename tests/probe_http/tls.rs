@@ -64,7 +64,7 @@ fn an_authority_that_is_not_trusted_is_an_outage() {
     let seen = get(&format!("https://localhost:{}/", apache().tls)).subject();
     assert_eq!(
         silent(&seen),
-        "certificate was issued by `CN=opsctl test root`, which is not trusted here; the server sends no \
+        "certificate was issued by `CN=opsctl test root`, which is not trusted here; it comes without an \
          intermediate certificate"
     );
     assert!(days(&seen) > 10_000.0, "{seen:?}");

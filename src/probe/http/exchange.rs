@@ -1,5 +1,6 @@
 //! One request and one response, with the time of each phase.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -76,6 +77,24 @@ pub enum Family {
 }
 
 impl Family {
+    /// Those that the input `address` asks for, one look each.
+    pub fn of(choice: Option<&str>) -> Vec<Self> {
+        match choice {
+            Some("4") => vec![Self::V4],
+            Some("6") => vec![Self::V6],
+            Some("both") => vec![Self::V4, Self::V6],
+            _ => vec![Self::Any],
+        }
+    }
+
+    /// The name of a look at `target` over this family.
+    pub fn subject(self, target: impl fmt::Display) -> String {
+        match self {
+            Self::Any => target.to_string(),
+            Self::V4 | Self::V6 => format!("{target} over {}", self.word()),
+        }
+    }
+
     pub fn admits(self, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
@@ -149,16 +168,22 @@ async fn resolve(url: &Url, family: Family, trace: &Trace) -> Result<Option<Stri
         trace.addresses.set(vec![SocketAddr::new(address, port)]).ok();
         return Ok(None);
     }
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| Failure::NoAnswer(format!("unknown host {host}: {}", trouble::lookup(&error))))?;
-    let addresses: Vec<_> = found.filter(|address| family.admits(address.ip())).collect();
+    let addresses = look_up(host, port, family).await.map_err(Failure::NoAnswer)?;
     mark(&trace.resolved);
-    if addresses.is_empty() {
-        return Err(Failure::NoAnswer(format!("{host} has no {} address", family.word())));
-    }
     trace.addresses.set(addresses).ok();
     Ok(Some(host.to_owned()))
+}
+
+/// The addresses of `host` by the system's resolver, at least one; or why there is none, in plain words.
+pub async fn look_up(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, String> {
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| format!("unknown host {host}: {}", trouble::lookup(&error)))?;
+    let addresses: Vec<_> = found.filter(|address| family.admits(address.ip())).collect();
+    if addresses.is_empty() {
+        return Err(format!("{host} has no {} address", family.word()));
+    }
+    Ok(addresses)
 }
 
 /// The address that a URL's host is, if it is no name.

@@ -33,11 +33,7 @@ pub struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub fn new(http: &'a Http, cx: &'a Context, family: Family, deadline: tokio::time::Instant) -> Self {
-        let name = match family {
-            Family::Any => http.target(),
-            Family::V4 | Family::V6 => format!("{} over {}", http.target(), family.word()),
-        };
-        let seen = Subject::new(name).with("answers", Value::Bool(false));
+        let seen = Subject::new(family.subject(http.target())).with("answers", Value::Bool(false));
         Self { http, cx, family, deadline, seen, evidence: None, redirects: 0, spent: Duration::ZERO }
     }
 

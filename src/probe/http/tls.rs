@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -22,6 +22,7 @@ use super::exchange::{Trace, mark};
 #[derive(Clone, Debug)]
 pub struct Trust {
     authorities: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
     /// Of an own CA file: a server's self-signed certificate in it is trusted as such.
     own: Arc<[CertificateDer<'static>]>,
 }
@@ -62,31 +63,61 @@ impl Trust {
     }
 
     fn new(roots: RootCertStore, own: Arc<[CertificateDer<'static>]>) -> Result<Self, ProbeError> {
-        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        let roots = Arc::new(roots);
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider())
             .build()
             .map_err(|error| ProbeError::new("tls", format!("cannot set up TLS: {error}")))?;
-        Ok(Self { authorities, own })
+        Ok(Self { authorities, roots, own })
     }
 
-    fn judge(
+    /// Whether the chain leads to an authority, is valid at `now` and for `name`.
+    pub fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        if self.own.iter().any(|own| own == end_entity) {
-            let expires = Certificate::read(end_entity).map(|certificate| certificate.expires.timestamp());
-            if expires.is_none_or(|expires| expires < i64::try_from(now.as_secs()).unwrap_or(i64::MAX)) {
-                return Err(CertificateError::Expired.into());
-            }
+        if let Some(vouched) = self.vouch_for_own(end_entity, now) {
+            vouched?;
             return verify_server_name(&ParsedCertificate::try_from(end_entity)?, name);
         }
         self.authorities.verify_server_cert(end_entity, intermediates, name, &[], now).map(|_| ())
     }
+
+    /// Whether the chain leads to an authority and is valid at `now`, whatever name it is for.
+    pub fn vouch(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        if let Some(vouched) = self.vouch_for_own(end_entity, now) {
+            return vouched;
+        }
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = provider().signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)
+    }
+
+    /// Of a certificate that is trusted as such: nothing but its time can be wrong.
+    fn vouch_for_own(&self, end_entity: &CertificateDer<'_>, now: UnixTime) -> Option<Result<(), rustls::Error>> {
+        self.own.iter().find(|own| *own == end_entity)?;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        Some(match Certificate::read(end_entity) {
+            Some(own) if now < own.begins.timestamp() => Err(CertificateError::NotValidYet.into()),
+            Some(own) if now <= own.expires.timestamp() => Ok(()),
+            Some(_) | None => Err(CertificateError::Expired.into()),
+        })
+    }
+
+    /// Whether an authority has this name, in DER.
+    pub fn knows(&self, name: &[u8]) -> bool {
+        self.roots.subjects().iter().any(|subject| subject.as_ref() == name)
+    }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
@@ -128,12 +159,16 @@ impl ServerCertVerifier for Witness {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = self.trust.judge(end_entity, intermediates, server_name, now);
-        let chain = std::iter::once(end_entity).chain(intermediates).filter_map(Certificate::read).collect();
-        let presented = Presented { chain, verdict: verdict.clone().err(), name: server_name.to_str().into_owned() };
+        let ders = std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
+        let presented = Presented {
+            stapled: !ocsp_response.is_empty(),
+            verdict: verdict.clone().err(),
+            ..Presented::new(ders, server_name.to_str().into_owned())
+        };
         self.trace.presented.set(presented).ok();
         match (verdict, self.strictness) {
             (Err(error), Strictness::Verify) => Err(error),
@@ -170,12 +205,21 @@ impl ServerCertVerifier for Witness {
 #[derive(Debug)]
 pub struct Presented {
     pub chain: Vec<Certificate>,
+    /// The same as they were sent, those included that could not be read.
+    pub ders: Vec<CertificateDer<'static>>,
+    /// It sent an OCSP response along.
+    pub stapled: bool,
     pub verdict: Option<rustls::Error>,
     /// The name that was asked for.
     pub name: String,
 }
 
 impl Presented {
+    /// A chain on which there is no verdict yet.
+    pub fn new(ders: Vec<CertificateDer<'static>>, name: String) -> Self {
+        Self { chain: ders.iter().filter_map(Certificate::read).collect(), ders, stapled: false, verdict: None, name }
+    }
+
     /// The certificate that expires first, and its place in the chain: 0 is the server's own.
     pub fn first_to_expire(&self) -> Option<(usize, &Certificate)> {
         self.chain.iter().enumerate().min_by_key(|(_, certificate)| certificate.expires)
@@ -186,25 +230,27 @@ impl Presented {
 pub struct Certificate {
     pub subject: String,
     pub issuer: String,
+    pub begins: DateTime<Utc>,
     pub expires: DateTime<Utc>,
     /// The hosts and addresses that it is for.
     pub names: Vec<String>,
 }
 
 impl Certificate {
-    fn read(der: &CertificateDer<'_>) -> Option<Self> {
+    pub fn read(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let names = certificate.subject_alternative_name().ok().flatten().map(|names| &names.value.general_names);
         Some(Self {
             subject: certificate.subject().to_string(),
             issuer: certificate.issuer().to_string(),
+            begins: DateTime::from_timestamp(certificate.validity().not_before.timestamp(), 0)?,
             expires: DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)?,
             names: names.into_iter().flatten().filter_map(name_of).collect(),
         })
     }
 }
 
-fn name_of(name: &GeneralName<'_>) -> Option<String> {
+pub fn name_of(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => {

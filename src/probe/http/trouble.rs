@@ -161,7 +161,7 @@ fn unknown_issuer(presented: &Presented) -> String {
     }
     let mut text = format!("certificate was issued by `{}`, which is not trusted here", last.issuer);
     if presented.chain.len() == 1 {
-        let _ = write!(text, "; the server sends no intermediate certificate");
+        let _ = write!(text, "; it comes without an intermediate certificate");
     }
     text
 }

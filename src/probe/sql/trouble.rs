@@ -187,6 +187,6 @@ pub fn one_line(text: &str, most: usize) -> String {
 }
 
 /// The system's text without its `(os error 113)`.
-fn without_number(text: &str) -> String {
+pub fn without_number(text: &str) -> String {
     one_line(text.split(" (os error").next().unwrap_or(text), 300)
 }
