@@ -35,6 +35,7 @@ mod probe_command;
 mod probe_disk;
 mod probe_file;
 mod probe_http;
+mod probe_journal;
 mod probe_load;
 mod probe_log;
 mod probe_memory;

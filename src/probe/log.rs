@@ -3,12 +3,12 @@
 mod find;
 mod format;
 mod look;
-mod matcher;
+pub(crate) mod matcher;
 mod scan;
-mod severity;
+pub(crate) mod severity;
 mod source;
 mod stamp;
-mod tally;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 mod window;

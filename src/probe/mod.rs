@@ -25,6 +25,7 @@ pub mod database;
 pub mod disk;
 pub mod file;
 pub mod http;
+pub mod journal;
 pub mod load;
 pub mod log;
 pub mod memory;
@@ -76,6 +77,7 @@ pub const KINDS: &[&Kind] = &[
     &sql::KIND,
     &redis::KIND,
     &log::KIND,
+    &journal::KIND,
     &disk::KIND,
     &process::KIND,
     &service::KIND,

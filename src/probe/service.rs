@@ -3,9 +3,9 @@
 
 mod clock;
 mod managed;
-mod name;
+pub(crate) mod name;
 mod properties;
-mod tool;
+pub(crate) mod tool;
 mod unit;
 
 use futures_util::FutureExt;

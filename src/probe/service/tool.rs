@@ -7,8 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::properties::{ASKED, Properties};
-use super::unit::End;
+use super::unit::{End, Unit};
 use crate::model::unit::Quantity;
 use crate::probe::command::child::{self, Stream};
 use crate::probe::command::start;
@@ -87,6 +88,13 @@ impl<'c> Systemd<'c> {
         known.sort();
         known.dedup();
         known
+    }
+
+    /// Whether there is a unit of this full name, or something is left of one.
+    pub async fn has(&self, unit: &str) -> Result<bool, ProbeError> {
+        let shown = self.show(&[unit.to_owned()]).await?;
+        let clock = Clock::now(self.now());
+        Ok(shown.into_iter().any(|properties| !Unit::new(properties, clock).is_nowhere()))
     }
 
     /// How the last command of `unit` ended that failed, other than its main process.
