@@ -214,7 +214,7 @@ async fn unknown(journal: &Journal<'_>, chosen: &Chosen) -> Result<Option<String
             let Some(systemd) = systemd else {
                 return Ok(Some(format!("{place} has no entry of a unit {full}; correct the name of the unit")));
             };
-            let is_here = systemd.has(full).await?;
+            let is_here = systemd.unit(full).await?.is_some_and(|unit| !unit.is_nowhere());
             Ok((!is_here).then_some(name::not_found(full, &systemd.known_units().await)))
         }
     }
