@@ -40,6 +40,7 @@ mod probe_load;
 mod probe_log;
 mod probe_memory;
 mod probe_process;
+mod probe_schedule;
 mod probe_service;
 mod probe_sql;
 mod procedures;

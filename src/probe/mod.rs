@@ -32,6 +32,7 @@ pub mod memory;
 pub mod port;
 pub mod process;
 pub mod redis;
+pub mod schedule;
 pub mod secrets;
 pub mod service;
 pub mod sql;
@@ -81,6 +82,7 @@ pub const KINDS: &[&Kind] = &[
     &disk::KIND,
     &process::KIND,
     &service::KIND,
+    &schedule::KIND,
     &port::KIND,
     &file::KIND,
     &backup::KIND,
