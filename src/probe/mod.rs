@@ -16,14 +16,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::expectation::Reading;
 use crate::model::fact::{FactSpec, Observation};
+use crate::model::id::ProcedureId;
 use crate::model::input::{InputError, InputSpec, Inputs};
+use crate::model::past::PastRun;
 use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
 pub mod backup;
 pub mod command;
 pub mod database;
 pub mod disk;
+pub mod fail2ban;
 pub mod file;
+pub mod git;
+pub mod history;
 pub mod http;
 pub mod journal;
 pub mod load;
@@ -83,6 +88,9 @@ pub const KINDS: &[&Kind] = &[
     &process::KIND,
     &service::KIND,
     &schedule::KIND,
+    &history::KIND,
+    &git::KIND,
+    &fail2ban::KIND,
     &port::KIND,
     &file::KIND,
     &backup::KIND,
@@ -126,6 +134,13 @@ pub trait Past: Send + Sync + fmt::Debug {
     /// The newest earlier reading of each of `facts`, by subject and fact. Nothing in a first run, and where no journal
     /// can be read.
     fn newest<'p>(&'p self, facts: &'p [&'static str]) -> BoxFuture<'p, HashMap<(String, String), Reading>>;
+
+    /// The newest runs of any procedure, the newest first, without the run at work and without dry runs; an error says
+    /// why the journal cannot be read.
+    fn runs_of<'p>(&'p self, procedure: &'p ProcedureId) -> BoxFuture<'p, Result<Vec<PastRun>, String>> {
+        let _ = procedure;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 }
 
 /// No earlier run.
