@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -162,7 +163,6 @@ fn a_user_who_may_not_ask_is_told_who_may() {
         return body();
     }
     let fail2ban = Fail2ban::start(true);
-    use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(fail2ban.folder.path(), fs::Permissions::from_mode(0o755)).expect("rights");
     let socket = format!("OPSCTL_TEST_FAIL2BAN={}", fail2ban.path("socket").display());
     let wrapper: Vec<&str> = ["env", socket.as_str()].into_iter().chain(nobody).collect();

@@ -151,7 +151,7 @@ fn a_heartbeat_beside_cron_tells_whether_the_job_is_overdue() {
         let inputs = json!({ "cron": "backup", "heartbeat": "/srv/done", "grace": "2h" });
         let never = look(inputs.clone(), noon(20));
         assert!(!never.facts.contains_key("overdue") && never.notes.iter().any(|note| note.contains("never came")));
-        touch("/srv/done", noon(20) - Duration::from_mins(9 * 60));
+        touch("/srv/done", noon(20) - Duration::from_hours(9));
         let job = look(inputs.clone(), noon(20));
         assert_eq!((is(&job, "overdue"), hours(&job, "last_run_age")), (Some(false), 9.0), "{job:?}");
         let next = look(inputs.clone(), noon(21));
@@ -171,10 +171,8 @@ fn users_crontabs_that_may_not_be_read_make_a_job_that_is_not_found_an_error() {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("rights");
         let yaml = "title: Job\nsteps:\n  - id: job\n    title: Job\n    \
                     probe: { schedule: { cron: nothing } }\n    expect: { defined: true }\n";
-        let file = folder.path().join("job.yaml");
         fs::create_dir(folder.path().join("daily")).expect("a folder");
         fs::write(folder.path().join("daily/job.yaml"), yaml).expect("a file");
-        drop(file);
         let site = folder.path().join("opsctl.yaml");
         fs::write(&site, "site: test\ntimezone: UTC\npacks: [.]\njournal: /tmp/job-journal.db\n").expect("a file");
         let output = Command::new("setpriv")

@@ -187,7 +187,7 @@ impl Fail2ban {
     }
 }
 
-/// The value of a line such as `   |- Currently banned:	1`.
+/// The value of a line such as `   |- Currently banned:  1`.
 fn value<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let entries = text.lines().filter_map(|line| line.split_once(':'));
     let mut entries = entries.map(|(key, value)| (key.trim_start_matches(['|', '-', '`', ' ']), value.trim()));

@@ -41,16 +41,36 @@ pub fn look(
         let (ignored, jobs): (Vec<&Job>, Vec<&Job>) =
             crontabs.jobs.iter().filter(|job| pattern.is_match(&job.command)).partition(|job| job.ignored.is_some());
         if jobs.is_empty() {
-            subjects.push(look.undefined(command, &ignored, &crontabs));
+            subjects.push(undefined(command, &ignored, &crontabs));
         }
         for job in &jobs {
             let name = if jobs.len() == 1 { command.clone() } else { format!("{command} ({})", job.place) };
             let mut subject = look.job(name, job);
-            zone_note.iter().for_each(|note| subject.note(note));
+            subject.notes.extend(zone_note.clone());
             subjects.push(subject);
         }
     }
     Ok(subjects)
+}
+
+/// No job that cron goes by has this command.
+fn undefined(command: &str, ignored: &[&Job], crontabs: &Crontabs) -> Subject {
+    let mut subject = Subject::new(command);
+    if !crontabs.unread.is_empty() {
+        subject.error = Some(format!(
+            "no job of this command was found, and not everywhere could be looked: {}; run opsctl as root",
+            crontabs.unread.join(", ")
+        ));
+        return subject;
+    }
+    subject.set("defined", Value::Bool(false));
+    for job in ignored {
+        subject.note(format!("{}: {}", job.place, job.ignored.unwrap_or_default()));
+    }
+    if ignored.is_empty() {
+        subject.note("no job of this command is in /etc/crontab, /etc/cron.d or the crontab of a user");
+    }
+    subject
 }
 
 struct Look<'c> {
@@ -63,25 +83,6 @@ struct Look<'c> {
 }
 
 impl Look<'_> {
-    fn undefined(&self, command: &str, ignored: &[&Job], crontabs: &Crontabs) -> Subject {
-        let mut subject = Subject::new(command);
-        if !crontabs.unread.is_empty() {
-            subject.error = Some(format!(
-                "no job of this command was found, and not everywhere could be looked: {}; run opsctl as root",
-                crontabs.unread.join(", ")
-            ));
-            return subject;
-        }
-        subject.set("defined", Value::Bool(false));
-        for job in ignored {
-            subject.note(format!("{}: {}", job.place, job.ignored.unwrap_or_default()));
-        }
-        if ignored.is_empty() {
-            subject.note("no job of this command is in /etc/crontab, /etc/cron.d or the crontab of a user");
-        }
-        subject
-    }
-
     fn job(&self, name: String, job: &Job) -> Subject {
         let mut subject = Subject::new(name);
         subject.inapplicable = ["enabled", "last_ok"].map(str::to_owned).into();

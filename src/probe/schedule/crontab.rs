@@ -118,9 +118,9 @@ fn jobs(text: &str, path: &Path, column: Column<'_>, ignored: Option<&'static st
     let mut jobs = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
-        let (line, ignored) = match line.strip_prefix('#') {
-            Some(comment) => (comment.trim_start_matches('#').trim_start(), Some("it is commented out")),
-            None => (line, ignored),
+        let (line, is_comment) = match line.strip_prefix('#') {
+            Some(comment) => (comment.trim_start_matches('#').trim_start(), true),
+            None => (line, false),
         };
         let Some((expression, rest)) = When::split(line).filter(|_| !is_setting(line)) else { continue };
         let (user, command) = match column {
@@ -131,8 +131,7 @@ fn jobs(text: &str, path: &Path, column: Column<'_>, ignored: Option<&'static st
             },
         };
         let when = When::parse(expression);
-        if when.is_none() && line != text.lines().nth(index).unwrap_or_default().trim() {
-            // A comment, and no job in it.
+        if is_comment && when.is_none() {
             continue;
         }
         jobs.push(Job {
@@ -141,7 +140,7 @@ fn jobs(text: &str, path: &Path, column: Column<'_>, ignored: Option<&'static st
             when,
             user: user.to_owned(),
             command: command.to_owned(),
-            ignored,
+            ignored: if is_comment { Some("it is commented out") } else { ignored },
         });
     }
     jobs

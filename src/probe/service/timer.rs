@@ -142,7 +142,7 @@ mod tests {
     fn a_timer_is_overdue_when_its_slack_and_the_grace_have_passed() {
         let timer = Timer::of(&Properties::parse("AccuracyUSec=1min\n")[0], false);
         let due = Due { at: Utc::now(), period: None };
-        assert!(!timer.is_overdue(&due, GRACE, due.at + Duration::from_secs(120)));
+        assert!(!timer.is_overdue(&due, GRACE, due.at + Duration::from_mins(2)));
         assert!(timer.is_overdue(&due, GRACE, due.at + Duration::from_secs(121)));
     }
 }
