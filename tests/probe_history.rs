@@ -87,7 +87,7 @@ fn a_dry_run_of_what_acts_does_not_count() {
     let job = "title: Job\nsteps:\n  - id: act\n    title: Act\n    \
                action: { command: { run: [touch, ./done] } }\n    irreversible: a file\n";
     let case = case("{ known: false, unfinished: false }").procedure("daily/job.yaml", job);
-    case.run(["daily", "job", "--dry-run"]).exits(0);
+    case.run(["daily", "job", "--dry-run"]).exits(3).says("would run  touch ./done");
     case.run(["weekly", "review"]).exits(3).says("it has never run");
 }
 
