@@ -13,6 +13,7 @@ use opsctl::model::expectation::Reading;
 use opsctl::model::fact::Observation;
 use opsctl::model::id::{ProcedureId, RunId, StepId};
 use opsctl::model::outcome::{Exit, Outcome};
+use opsctl::model::past::PastRun;
 use opsctl::model::record::Record;
 use opsctl::model::secret::Mask;
 use opsctl::probe::{Context, Probe, ProbeError};
@@ -48,6 +49,14 @@ impl History for Past {
         _runs: u32,
     ) -> BoxFuture<'h, HashMap<(String, String), Vec<Reading>>> {
         ready(self.readings.clone()).boxed()
+    }
+
+    fn runs_of<'h>(
+        &'h self,
+        _procedure: &'h ProcedureId,
+        _besides: RunId,
+    ) -> BoxFuture<'h, Result<Vec<PastRun>, String>> {
+        ready(Ok(Vec::new())).boxed()
     }
 
     fn since<'h>(

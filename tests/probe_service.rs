@@ -135,6 +135,19 @@ fn memory_is_told_where_systemd_accounts_for_it_and_nowhere_else() {
 }
 
 #[test]
+fn the_memory_that_it_may_take_is_told_with_its_share() {
+    let lab = shared();
+    unit(lab, "limited.service", "[Service]\nExecStart=sleep infinity\nMemoryMax=64M\n");
+    systemctl(lab, &["start", "limited"]);
+    let subject = one(lab, "limited");
+    assert_eq!(fact(&subject, "memory_limit").as_f64(), Some(67_108_864.0));
+    let (memory, share) = (fact(&subject, "memory").as_f64(), fact(&subject, "memory_share").as_f64());
+    assert_eq!(share, memory.map(|memory| memory / 67_108_864.0 * 100.0), "only where systemd accounts for it");
+    idle(lab, "unlimited.service");
+    assert_facts(&one(lab, "unlimited"), &json!({ "memory_limit": null, "memory_share": null }));
+}
+
+#[test]
 fn a_stopped_service_fails_a_step_that_expects_anything_of_it() {
     let lab = shared();
     idle(lab, "stopped.service");

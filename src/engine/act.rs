@@ -76,7 +76,7 @@ impl Run {
 
     pub fn make(&self, doing: &Doing, context: &minijinja::Value) -> Result<Arc<dyn Action>, String> {
         let names: Vec<String> = self.settings.databases.keys().cloned().collect();
-        let around = Surroundings { databases: &names, folder: &self.settings.folder };
+        let around = Surroundings { databases: &names, procedures: None, folder: &self.settings.folder };
         doing.make(Some(context), &around).map_err(|wrong| super::look::first_of(&wrong))
     }
 

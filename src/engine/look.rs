@@ -18,6 +18,7 @@ use crate::model::expectation::Reading;
 use crate::model::fact::{ANSWERS, Observation, Subject};
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Outcome, Skip};
+use crate::model::past::PastRun;
 use crate::model::value::Value;
 use crate::probe::{Context, Database, Kind, ManagedService, NoPast, Past, Probe, ProbeError};
 use crate::procedure::diagnostic::Diagnostics;
@@ -92,6 +93,10 @@ impl Past for OfStep {
             readings.into_iter().filter_map(newest).collect()
         })
     }
+
+    fn runs_of<'p>(&'p self, procedure: &'p ProcedureId) -> BoxFuture<'p, Result<Vec<PastRun>, String>> {
+        self.settings.history.runs_of(procedure, self.settings.run)
+    }
 }
 
 /// A probe that is ready to look.
@@ -129,7 +134,7 @@ impl Task {
 
     /// The probes of the step; those that waited for earlier results are made now.
     pub fn make(&self, context: Option<&minijinja::Value>) -> Result<Vec<Made>, String> {
-        let around = Surroundings { databases: &self.looker.names, folder: &self.settings.folder };
+        let around = Surroundings { databases: &self.looker.names, procedures: None, folder: &self.settings.folder };
         self.step()
             .looks
             .iter()

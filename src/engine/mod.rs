@@ -34,6 +34,7 @@ use crate::model::event::{Event, EventKind, Mode, ProcedurePlan, Resume, RunStar
 use crate::model::expectation::Reading;
 use crate::model::id::{ProcedureId, RunId, StepId};
 use crate::model::outcome::{Exit, Outcome};
+use crate::model::past::PastRun;
 use crate::model::record::Record;
 use crate::model::secret::Mask;
 use crate::probe::{Database, ManagedService};
@@ -57,6 +58,11 @@ pub trait History: Send + Sync {
         facts: &'h [String],
         runs: u32,
     ) -> BoxFuture<'h, HashMap<(String, String), Vec<Reading>>>;
+
+    /// The newest runs of a procedure, the newest first, without `besides` and without dry runs; an error says why they
+    /// cannot be known.
+    fn runs_of<'h>(&'h self, procedure: &'h ProcedureId, besides: RunId)
+    -> BoxFuture<'h, Result<Vec<PastRun>, String>>;
 
     /// Since when the step has had this outcome without a break; `None` if its last run had another.
     fn since<'h>(

@@ -5,9 +5,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::{Journal, JournalError, Problem, draw};
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::id::{ProcedureId, RunId};
 use crate::model::outcome::{Exit, Outcome};
+use crate::model::past::{Ended, PastRun};
 
 /// Which runs to list; everything when empty.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -44,6 +45,9 @@ pub struct Finished {
     pub exit: Exit,
 }
 
+/// How many earlier runs of a procedure anybody looks at.
+const MOST_PAST: i64 = 100;
+
 /// How many runs an ambiguous beginning names.
 const CANDIDATES: usize = 8;
 
@@ -52,6 +56,12 @@ impl Journal {
     pub async fn runs(&self, filter: &Filter) -> Result<Vec<RunSummary>, JournalError> {
         let mut connection = self.connection().await;
         list(&mut connection, filter).await.map_err(|problem| self.error(problem))
+    }
+
+    /// The newest runs of `procedure`, the newest first, without `besides` and without dry runs.
+    pub async fn runs_of(&self, procedure: &ProcedureId, besides: RunId) -> Result<Vec<PastRun>, JournalError> {
+        let mut connection = self.connection().await;
+        runs_of(&mut connection, procedure, besides).await.map_err(|problem| self.error(problem))
     }
 
     /// The run that `given` means: `last`, or the beginning of exactly one run's id.
@@ -84,6 +94,42 @@ async fn list(connection: &mut SqliteConnection, filter: &Filter) -> Result<Vec<
     .fetch_all(connection)
     .await?;
     rows.iter().map(summary).collect()
+}
+
+async fn runs_of(
+    connection: &mut SqliteConnection,
+    procedure: &ProcedureId,
+    besides: RunId,
+) -> Result<Vec<PastRun>, Problem> {
+    // Of a run that went on, the last end counts. A run's events lie together: no more of them are read than asked for.
+    let rows = sqlx::query(
+        "SELECT id, started, (
+             SELECT event FROM events WHERE run = runs.id AND event ->> '$.event' = 'procedure_finished'
+                 AND event ->> '$.procedure' = ?1 ORDER BY seq DESC LIMIT 1
+         ) AS ended FROM runs
+         WHERE id <> ?2 AND EXISTS (SELECT 1 FROM json_each(procedures) WHERE value = ?1)
+             AND NOT EXISTS (SELECT 1 FROM events WHERE run = runs.id AND seq = 1 AND event ->> '$.mode' = 'dry_run')
+         ORDER BY id DESC LIMIT ?3",
+    )
+    .bind(procedure.as_str())
+    .bind(besides.to_string())
+    .bind(MOST_PAST)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(past_run).collect()
+}
+
+fn past_run(row: &SqliteRow) -> Result<PastRun, Problem> {
+    let ended = match row.try_get::<Option<&str>, _>("ended")? {
+        None => None,
+        Some(text) => {
+            let event: Event = serde_json::from_str(text).map_err(damaged)?;
+            let EventKind::ProcedureFinished(result) = event.kind else { return Err(damaged("an end is none")) };
+            Some(Ended { at: event.at, outcome: result.outcome, took: result.took })
+        }
+    };
+    let run = row.try_get::<&str, _>("id")?.parse().map_err(damaged)?;
+    Ok(PastRun { run, began: row.try_get("started")?, ended })
 }
 
 fn summary(row: &SqliteRow) -> Result<RunSummary, Problem> {

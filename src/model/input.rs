@@ -54,6 +54,8 @@ pub enum InputType {
     Pairs,
     /// The name of a database of the site file.
     Database,
+    /// The name of a procedure of the site, `group/name`, or a list of them.
+    Procedures,
     /// Any YAML value, as JSON: a request body.
     Json,
     /// A mapping with inputs of its own.
@@ -96,7 +98,7 @@ impl Inputs {
         if let Some(Input::Text(text)) = self.0.get(name) { Some(text) } else { None }
     }
 
-    /// Of `Texts`, `Patterns` and `Arguments`; empty when not given.
+    /// Of `Texts`, `Patterns`, `Arguments` and `Procedures`; empty when not given.
     #[must_use]
     pub fn texts(&self, name: &str) -> &[String] {
         if let Some(Input::Texts(texts)) = self.0.get(name) { texts } else { &[] }

@@ -10,6 +10,7 @@ pub mod incident;
 pub mod input;
 pub mod ladder;
 pub mod outcome;
+pub mod past;
 pub mod pattern;
 pub mod record;
 pub mod secret;

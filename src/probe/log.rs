@@ -3,12 +3,12 @@
 pub(crate) mod find;
 mod format;
 mod look;
-mod matcher;
+pub(crate) mod matcher;
 mod scan;
-mod severity;
+pub(crate) mod severity;
 mod source;
 mod stamp;
-mod tally;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -16,12 +16,15 @@ mod window;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use self::find::Named;
+use self::format::Stamps;
 use self::look::{Look, Setting};
 use self::matcher::Matcher;
+use self::stamp::Clock;
 use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
@@ -135,6 +138,12 @@ impl Log {
         let ignore_case = inputs.flag("ignore_case");
         Ok(Self { files: inputs.paths("file").to_vec(), since, wanted, unwanted, ignore_case, rotated, last })
     }
+}
+
+/// The time with which a line begins, or that it has where logs have theirs. One without a zone is of `zone`.
+pub(crate) fn time_of(line: &[u8], now: DateTime<Utc>, zone: chrono_tz::Tz) -> Option<DateTime<Utc>> {
+    let mut stamps = Stamps::learn([line], Clock::new(zone, now));
+    DateTime::from_timestamp_micros(stamps.of(line)?)
 }
 
 impl Probe for Log {

@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::expectation::Reading;
 use crate::model::fact::{FactSpec, Observation};
+use crate::model::id::ProcedureId;
 use crate::model::input::{InputError, InputSpec, Inputs};
+use crate::model::past::PastRun;
 use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
 pub mod alerts;
@@ -27,12 +29,16 @@ pub mod cpu;
 pub mod database;
 pub mod disk;
 pub mod dns;
+pub mod fail2ban;
 pub mod file;
+pub mod git;
 mod group;
 mod growth;
+pub mod history;
 pub mod http;
 mod interval;
 pub mod io;
+pub mod journal;
 pub mod kernel;
 pub mod load;
 pub mod log;
@@ -45,12 +51,13 @@ pub mod pressure;
 pub mod process;
 pub mod reboot;
 pub mod redis;
+pub mod schedule;
 pub mod secrets;
 pub mod service;
 pub mod smart;
 pub mod sql;
-pub mod time;
 pub mod tcp;
+pub mod time;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
 pub trait Probe: Send + Sync {
@@ -94,9 +101,14 @@ pub const KINDS: &[&Kind] = &[
     &redis::KIND,
     &database::health::KIND,
     &log::KIND,
+    &journal::KIND,
     &disk::KIND,
     &process::KIND,
     &service::KIND,
+    &schedule::KIND,
+    &history::KIND,
+    &git::KIND,
+    &fail2ban::KIND,
     &port::KIND,
     &file::KIND,
     &backup::KIND,
@@ -154,6 +166,13 @@ pub trait Past: Send + Sync + fmt::Debug {
     /// The newest earlier reading of each of `facts`, by subject and fact. Nothing in a first run, and where no journal
     /// can be read.
     fn newest<'p>(&'p self, facts: &'p [&'static str]) -> BoxFuture<'p, HashMap<(String, String), Reading>>;
+
+    /// The newest runs of any procedure, the newest first, without the run at work and without dry runs; an error says
+    /// why the journal cannot be read.
+    fn runs_of<'p>(&'p self, procedure: &'p ProcedureId) -> BoxFuture<'p, Result<Vec<PastRun>, String>> {
+        let _ = procedure;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 }
 
 /// No earlier run.

@@ -3,10 +3,11 @@
 
 mod clock;
 mod managed;
-mod name;
+pub(crate) mod name;
 mod properties;
-mod tool;
-mod unit;
+pub(crate) mod timer;
+pub(crate) mod tool;
+pub(crate) mod unit;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -82,6 +83,12 @@ const FACTS: &[FactSpec] = &[
         "how often systemd started the service again by itself since somebody started it last",
     ),
     FactSpec::new(
+        "new_restarts",
+        FactType::Count,
+        "`restarts` since this step's newest earlier run, or since somebody started it if fewer are counted now than \
+         then; missing in the first run",
+    ),
+    FactSpec::new(
         "result",
         FactType::Text,
         "how it ended, or how its last start went: success, exit-code, signal, core-dump, timeout, watchdog, oom-kill, \
@@ -95,6 +102,8 @@ const FACTS: &[FactSpec] = &[
     FactSpec::new("signal", FactType::Text, "the signal that ended it, such as SIGSEGV; missing otherwise"),
     FactSpec::new("main_pid", FactType::Count, "number of its main process; missing when it has none"),
     FactSpec::new("memory", FactType::Size, "of all its processes; missing where systemd does not account for it"),
+    FactSpec::new("memory_limit", FactType::Size, "what they may take at most (`MemoryMax`); missing without a limit"),
+    FactSpec::new("memory_share", FactType::Percent, "`memory` of `memory_limit`; missing without one of the two"),
     FactSpec::new(
         "needs_reload",
         FactType::Bool,
@@ -103,6 +112,18 @@ const FACTS: &[FactSpec] = &[
     FactSpec::new("scheduled", FactType::Bool, "of a timer: it will elapse again"),
     FactSpec::new("next_in", FactType::Duration, "of a timer: until it elapses next; missing if it never will"),
     FactSpec::new("last_age", FactType::Duration, "of a timer: since it last elapsed; missing if it never did"),
+    FactSpec::new(
+        "overdue",
+        FactType::Bool,
+        "of a timer by the calendar or by `OnUnitActiveSec`: it should have elapsed again by now, and did not: it was \
+         stopped, the machine was off and the timer is not `Persistent`, or what it starts still runs",
+    ),
+    FactSpec::new(
+        "last_result",
+        FactType::Text,
+        "of a timer: how the unit that it starts ended last, such as success or exit-code; missing if that was not \
+         started since boot",
+    ),
     FactSpec::new("failed_units", FactType::Count, "without `name`: units of the machine that failed"),
     FactSpec::new(
         "crash_loops",
@@ -186,6 +207,7 @@ impl Services {
             return Err(ProbeError::new("bad_answer", message).help("run `systemctl show` by hand with the same names"));
         }
         let clock = Clock::now(systemd.now());
+        let earlier = systemd.cx.past.newest(&["restarts"]).await;
         let mut known = None;
         let mut seen = Observation::default();
         let mut explained = 0;
@@ -205,6 +227,14 @@ impl Services {
                 unit.set_control_end(systemd.control_end(full).await);
             }
             unit.describe(full, &mut subject);
+            if let Some(before) = earlier.get(&(name.clone(), "restarts".to_owned()))
+                && let Some(grown) = unit.new_restarts(before.value.amount())
+            {
+                subject.set("new_restarts", Value::count(grown));
+            }
+            if let Some(timer) = unit.timer() {
+                timer::describe(&timer, systemd, &mut subject).await;
+            }
             if explain {
                 explained += 1;
                 match systemd.last_lines(unit.id(full)).await {

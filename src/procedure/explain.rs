@@ -217,6 +217,7 @@ pub fn input_type(ty: InputType) -> String {
         InputType::Secret => "secret, such as { env: NAME }".to_owned(),
         InputType::Pairs => "mapping from names to texts or secrets".to_owned(),
         InputType::Database => "name of a database of the site file".to_owned(),
+        InputType::Procedures => "name of a procedure, such as `daily/check`, or list of them".to_owned(),
         InputType::Json => "any YAML value".to_owned(),
         InputType::Group(_) => "mapping".to_owned(),
     }

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::decode::Reader;
 use super::diagnostic::suggestion;
 use super::yaml::{Node, NodeKind};
+use crate::model::id::ProcedureId;
 use crate::model::input::{Input, InputSpec, InputType, Inputs, Need};
 use crate::model::pattern;
 use crate::model::secret::{MaybeSecret, SecretRef};
@@ -16,6 +17,8 @@ use crate::model::unit::{parse_duration, parse_size};
 /// What inputs may refer to.
 pub struct Surroundings<'s> {
     pub databases: &'s [String],
+    /// Of the site; `None` where they are not known.
+    pub procedures: Option<Vec<&'s str>>,
     /// Where relative paths start.
     pub folder: &'s Path,
 }
@@ -171,8 +174,27 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
                 suggestion(&text, around.databases.iter().map(String::as_str), "`databases` of the site file names");
             wrong(format!("the site file names no database `{text}`"), &help)
         }
+        InputType::Procedures => {
+            many(reader, node, name, |item| procedure(reader, item, name, around)).map(Input::Texts)
+        }
         InputType::Json => Some(Input::Json(node.to_json())),
         InputType::Group(specs) => Some(Input::Group(group(reader, node, spec.name, specs, around))),
+    }
+}
+
+fn procedure(reader: &Reader, node: &Node, name: impl Display + Copy, around: &Surroundings<'_>) -> Option<String> {
+    let text = reader.text(node, name)?;
+    if let Err(error) = text.parse::<ProcedureId>() {
+        reader.error(&node.span, format!("{name}: {error}"), "", "");
+        return None;
+    }
+    match &around.procedures {
+        Some(known) if !known.contains(&text.as_str()) => {
+            let help = suggestion(&text, known.iter().copied(), "there are");
+            reader.error(&node.span, format!("there is no procedure {text}"), "", help);
+            None
+        }
+        _ => Some(text),
     }
 }
 

@@ -94,7 +94,7 @@ pub fn read_one(path: &Path, site: &Site, set: &Vars) -> Result<Procedure, Diagn
     let mut vars = site.vars.clone();
     vars.extend(set.clone());
     let databases: Vec<String> = site.databases.keys().cloned().collect();
-    document::read(&id, &source, &vars, &Surroundings { databases: &databases, folder: &site.folder })
+    document::read(&id, &source, &vars, &Surroundings { databases: &databases, procedures: None, folder: &site.folder })
 }
 
 /// The path relative to the working folder where it is below it.
@@ -251,7 +251,8 @@ impl Library {
             return Err(Diagnostics(vec![Diagnostic::general(format!("there is no procedure {id}"), help)]));
         };
         let databases: Vec<String> = site.databases.keys().cloned().collect();
-        let around = Surroundings { databases: &databases, folder: &site.folder };
+        let procedures = Some(self.ids().map(ProcedureId::as_str).collect());
+        let around = Surroundings { databases: &databases, procedures, folder: &site.folder };
         document::read(id, &entry.origin.source()?, &self.vars[entry.pack], &around)
     }
 

@@ -197,7 +197,7 @@ fn input(ty: InputType) -> Json {
         InputType::Pattern => {
             json!({"anyOf": [{"type": "string", "format": "regex", "pattern": r"\S"}, {"type": ["number", "boolean"]}]})
         }
-        InputType::Texts | InputType::Paths | InputType::Patterns => many(text()),
+        InputType::Texts | InputType::Paths | InputType::Patterns | InputType::Procedures => many(text()),
         InputType::Arguments => {
             json!({"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean", "null"]}})
         }

@@ -1,8 +1,15 @@
 //! Services that end and are started again.
 
+use std::process::Command;
+
+use chrono::Utc;
+use opsctl::model::unit::Quantity;
+use opsctl::model::value::Value;
 use serde_json::json;
 
-use super::{assert_facts, fact, judge, notes, one, shared, systemctl, unit, wait_for};
+use super::{assert_facts, case, fact, idle, judge, notes, one, shared, systemctl, unit, wait_for};
+use crate::support::lab::again_inside;
+use crate::support::look::Look;
 
 /// Ends with an error as often as `times`, and runs when it is started again after that.
 fn crashes(name: &str, times: u32, more: &str) {
@@ -53,4 +60,38 @@ fn one_restart_is_no_crash_loop() {
     wait_for(shared(), "stumbling", "NRestarts", "1");
     wait_for(shared(), "stumbling", "SubState", "running");
     assert_facts(&one(shared(), "stumbling"), &json!({ "active": true, "crash_loop": false, "restarts": 1 }));
+}
+
+#[test]
+fn restarts_since_the_run_before_are_told_apart_from_those_of_the_past() {
+    let lab = shared();
+    idle(lab, "growing.service");
+    unit(lab, "growing.service", "[Service]\nExecStart=sleep infinity\nRestart=always\nRestartSec=1ms\n");
+    systemctl(lab, &["start", "growing"]);
+    let case = case(lab, "probe: { service: { name: growing } }\n    expect: { new_restarts: 0 }");
+    case.run(["daily", "services"]).exits(3).says("new_restarts");
+    case.run(["daily", "services"]).exits(0);
+    systemctl(lab, &["kill", "--signal=KILL", "growing"]);
+    wait_for(lab, "growing", "NRestarts", "1");
+    wait_for(lab, "growing", "SubState", "running");
+    case.run(["daily", "services"]).exits(2).says("new_restarts 1");
+    case.run(["daily", "services"]).exits(0);
+}
+
+#[test]
+fn a_counter_that_a_start_by_hand_has_reset_does_not_count_backwards() {
+    again_inside(&["dbus.service"], || {
+        let run = ["--unit=reset", "--property=Restart=on-failure", "--quiet", "sleep", "infinity"];
+        assert!(Command::new("systemd-run").args(run).status().expect("systemd-run starts").success());
+        let before = |restarts| ("reset", "restarts", Quantity::count(restarts));
+        let look = |restarts| Look::new("service", json!({ "name": "reset" })).before(Utc::now(), &[before(restarts)]);
+        let subject = look(5.0).subject();
+        assert_eq!(
+            (&subject.facts["restarts"], &subject.facts["new_restarts"]),
+            (&Value::Integer(0), &Value::Integer(0))
+        );
+        assert_eq!(look(0.0).subject().facts["new_restarts"], Value::Integer(0));
+        let first = Look::new("service", json!({ "name": "reset" })).subject();
+        assert!(!first.facts.contains_key("new_restarts"), "{first:?}");
+    });
 }

@@ -1,8 +1,16 @@
 //! Timers: when they elapse next, when they did last, and those that never will.
 
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use chrono::Utc;
+use opsctl::model::value::Value;
 use serde_json::{Value as Json, json};
 
 use super::{assert_facts, fact, judge, notes, one, shared, systemctl, unit, wait_for};
+use crate::support::lab::again_inside;
+use crate::support::look::Look;
 
 /// A timer and its service. Its state `result` is reached before this returns.
 fn timer(name: &str, when: &str, state: &str) -> Json {
@@ -49,4 +57,33 @@ fn a_timer_that_was_never_started_is_not_scheduled() {
     unit(shared(), "forgotten.timer", "[Timer]\nOnCalendar=daily\n");
     let subject = one(shared(), "forgotten.timer");
     assert_facts(&subject, &json!({ "active": false, "scheduled": false, "next_in": null, "last_age": null }));
+}
+
+#[test]
+fn a_timer_that_did_not_elapse_when_it_should_have_is_overdue() {
+    again_inside(&["dbus.service"], || {
+        let folder = "/etc/systemd/system";
+        fs::write(format!("{folder}/nightly.service"), "[Service]\nType=oneshot\nExecStart=true\n").expect("a file");
+        fs::write(format!("{folder}/nightly.timer"), "[Timer]\nOnCalendar=daily\n").expect("a file");
+        let started = Command::new("systemctl").args(["start", "nightly.timer"]).status().expect("systemctl starts");
+        assert!(started.success());
+        let look = || Look::new("service", json!({ "name": "nightly.timer" }));
+        assert_eq!(look().subject().facts["overdue"], Value::Bool(false));
+        let late = look().now(Utc::now() + Duration::from_hours(48)).subject();
+        assert_eq!(late.facts["overdue"], Value::Bool(true));
+        assert!(late.notes.iter().any(|note| note.starts_with("it should have elapsed at ")), "{:?}", late.notes);
+    });
+}
+
+#[test]
+fn a_timer_tells_how_what_it_starts_ended() {
+    let lab = shared();
+    unit(lab, "failing.service", "[Service]\nType=oneshot\nExecStart=false\n");
+    unit(lab, "failing.timer", "[Timer]\nOnActiveSec=1ms\n");
+    assert_eq!(*fact(&one(lab, "failing.timer"), "last_result"), Json::Null, "it was not started yet");
+    systemctl(lab, &["start", "failing.timer"]);
+    wait_for(lab, "failing.service", "Result", "exit-code");
+    let subject = one(lab, "failing.timer");
+    assert_facts(&subject, &json!({ "active": true, "last_result": "exit-code" }));
+    judge(lab, &json!({ "name": "failing.timer" }), "{ last_result: success }").exits(2).says("exit-code");
 }

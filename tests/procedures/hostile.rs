@@ -107,7 +107,7 @@ fn a_mark_of_byte_order_is_no_mistake() {
 fn read(text: &str) {
     let source = Arc::new(Source { name: "check.yaml".to_owned(), text: text.to_owned() });
     let databases = ["helpdesk".to_owned()];
-    let around = Surroundings { databases: &databases, folder: std::path::Path::new("/nowhere") };
+    let around = Surroundings { databases: &databases, procedures: None, folder: std::path::Path::new("/nowhere") };
     let id = "daily/check".parse().expect("an id");
     if let Err(wrong) = document::read(&id, &source, &IndexMap::new(), &around) {
         assert!(!wrong.is_empty(), "refused without a word");

@@ -143,7 +143,9 @@ fn secret(value: &Json) -> Option<SecretRef> {
 fn input_of(spec: &InputSpec, value: &Json) -> Input {
     match spec.ty {
         InputType::Text | InputType::Pattern | InputType::Choice(_) | InputType::Database => Input::Text(text(value)),
-        InputType::Texts | InputType::Patterns | InputType::Arguments => Input::Texts(many(value)),
+        InputType::Texts | InputType::Patterns | InputType::Arguments | InputType::Procedures => {
+            Input::Texts(many(value))
+        }
         InputType::Bool => Input::Bool(value.as_bool().expect("a boolean")),
         InputType::Integer { .. } => Input::Integer(value.as_i64().expect("an integer")),
         InputType::Duration => Input::Duration(parse_duration(&text(value)).expect("a duration")),

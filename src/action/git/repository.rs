@@ -2,59 +2,16 @@
 
 use std::path::Path;
 
-use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::super::run::{Done, Job, deadline};
 use super::super::{ActionError, shown};
 use crate::probe;
 use crate::probe::command::start::{self, User};
+use crate::probe::git::tool::{self, OUTPUT, Purpose, UNFINISHED, files_of};
 
 /// How many commits and file names a plan shows.
 const SHOWN: usize = 20;
-
-/// More than the names of all changed files that are of interest.
-const OUTPUT: usize = 256 * 1024;
-
-/// What would lead git elsewhere, set for opsctl when a hook of git runs it.
-const ELSEWHERE: &[&str] = &[
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_PREFIX",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-];
-
-/// Git must never wait for an answer: a log-in or an unknown host key is a failure.
-const NO_QUESTIONS: &[(&str, &str)] = &[
-    ("GIT_TERMINAL_PROMPT", "0"),
-    ("GIT_ASKPASS", "false"),
-    ("SSH_ASKPASS", "false"),
-    ("SSH_ASKPASS_REQUIRE", "force"),
-    ("LC_ALL", "C"),
-];
-
-/// A look writes nothing, not even the index, fetches nothing, and starts no monitor of the file system.
-const ONLY_LOOK: &[(&str, &str)] = &[
-    ("GIT_OPTIONAL_LOCKS", "0"),
-    ("GIT_NO_LAZY_FETCH", "1"),
-    ("GIT_CONFIG_COUNT", "1"),
-    ("GIT_CONFIG_KEY_0", "core.fsmonitor"),
-    ("GIT_CONFIG_VALUE_0", "false"),
-];
-
-/// What is left by an operation that somebody has begun and not ended.
-const UNFINISHED: &[(&str, &str)] = &[
-    ("MERGE_HEAD", "a merge"),
-    ("rebase-merge", "a rebase"),
-    ("rebase-apply", "a rebase"),
-    ("CHERRY_PICK_HEAD", "a cherry-pick"),
-    ("REVERT_HEAD", "a revert"),
-    ("BISECT_LOG", "a bisection"),
-];
 
 pub struct Repository<'a> {
     folder: &'a Path,
@@ -104,7 +61,9 @@ impl<'a> Repository<'a> {
     pub async fn state(&self) -> Result<State, ActionError> {
         self.refuse_unfinished().await?;
         let status = self.read(&["status", "--porcelain=v2", "-z", "--untracked-files=normal"]).await?;
+        let quoted = |files: Vec<&str>| files.iter().map(|path| shown::quoted(path).into_owned()).collect::<Vec<_>>();
         let (changed, untracked) = files_of(&status);
+        let (changed, untracked) = (quoted(changed), quoted(untracked));
         if !changed.is_empty() {
             let message = format!("{} has changes that are not committed: {}", self.place(), some(&changed));
             return Err(ActionError::before("dirty", message)
@@ -199,14 +158,14 @@ impl<'a> Repository<'a> {
 
     /// Runs git for something that only looks.
     async fn look(&self, arguments: &[&str]) -> Result<Done, ActionError> {
-        self.run(arguments, ONLY_LOOK)
+        self.run(arguments, Purpose::Look)
             .await
             .map_err(|error| ActionError { changed: super::super::Changed::Nothing, ..error })
     }
 
     /// Runs git for something that changes the work tree.
     pub async fn change(&self, arguments: &[&str]) -> Result<Done, ActionError> {
-        self.run(arguments, &[]).await
+        self.run(arguments, Purpose::Change).await
     }
 
     /// What a look prints, without the line end.
@@ -224,16 +183,8 @@ impl<'a> Repository<'a> {
         Err(ActionError::before("git", message).help("see that it is the top of a work tree with a commit"))
     }
 
-    async fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Done, ActionError> {
-        let mut command = Command::new("git");
-        command.args(arguments).current_dir(self.folder);
-        for name in ELSEWHERE {
-            command.env_remove(name);
-        }
-        command.envs(NO_QUESTIONS.iter().chain(environment).copied());
-        if let Some((_, user)) = &self.user {
-            user.apply(&mut command);
-        }
+    async fn run(&self, arguments: &[&str], purpose: Purpose) -> Result<Done, ActionError> {
+        let command = tool::command(self.folder, arguments, self.user.as_ref().map(|(_, user)| user), purpose);
         let shown = self.shown(arguments);
         let user = self.user.as_ref().map(|(name, _)| *name);
         let job = Job { command, program: "git", user, shown: &shown, output_limit: OUTPUT };
@@ -245,48 +196,11 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// The files with changes, and those that are not under version control, in what `git status --porcelain=v2 -z` says.
-fn files_of(status: &str) -> (Vec<String>, Vec<String>) {
-    let (mut changed, mut untracked) = (Vec::new(), Vec::new());
-    let mut entries = status.split('\0').filter(|entry| !entry.is_empty());
-    while let Some(entry) = entries.next() {
-        // The path comes after so many fields, none of which has a space.
-        let (fields, files) = match entry.as_bytes()[0] {
-            b'1' => (8, &mut changed),
-            b'2' => (9, &mut changed),
-            b'u' => (10, &mut changed),
-            b'?' => (1, &mut untracked),
-            _ => continue,
-        };
-        if entry.starts_with('2') {
-            // The name that it had.
-            entries.next();
-        }
-        files.extend(entry.splitn(fields + 1, ' ').nth(fields).map(|path| shown::quoted(path).into_owned()));
-    }
-    (changed, untracked)
-}
-
 /// The first of `names`, and how many there are besides.
 fn some(names: &[String]) -> String {
     let first = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
         0 => first,
         more => format!("{first} and {more} more"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changed_and_untracked_files_are_told_apart() {
-        let status = "1 .M N... 100644 100644 100644 a b my file\0\
-                      2 R. N... 100644 100644 100644 a b R100 new name\0old name\0\
-                      u UU N... 100644 100644 100644 100644 a b c both\0? notes.txt\0";
-        let (changed, untracked) = files_of(status);
-        assert_eq!(changed, ["'my file'", "'new name'", "both"]);
-        assert_eq!(untracked, ["notes.txt"]);
     }
 }

@@ -16,6 +16,7 @@ use crate::model::event::Event;
 use crate::model::expectation::Reading;
 use crate::model::id::{ProcedureId, RunId, StepId};
 use crate::model::outcome::Outcome;
+use crate::model::past::PastRun;
 
 enum Order {
     Record(Box<Event>),
@@ -155,6 +156,18 @@ impl History for Recorded {
         async move {
             let Some(journal) = self.journal().await else { return HashMap::new() };
             journal.readings(procedure, step, facts, runs).await.unwrap_or_default()
+        }
+        .boxed()
+    }
+
+    fn runs_of<'h>(
+        &'h self,
+        procedure: &'h ProcedureId,
+        besides: RunId,
+    ) -> BoxFuture<'h, Result<Vec<PastRun>, String>> {
+        async move {
+            let journal = self.journal().await.ok_or_else(|| "it could not be opened".to_owned())?;
+            journal.runs_of(procedure, besides).await.map_err(|error| error.to_string())
         }
         .boxed()
     }

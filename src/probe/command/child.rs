@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Child;
+use tokio::process::{Child, ChildStdout};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +72,11 @@ impl Running {
     pub fn leaving(mut self) -> Self {
         self.leaves = true;
         self
+    }
+
+    /// What it prints, for who reads it while it runs: then [`Ended::stdout`] is empty. It ends with the process.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
     }
 
     /// Waits for the end of the process, until `deadline` or `cancel`. Afterwards nothing is left of its group, unless

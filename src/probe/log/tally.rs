@@ -43,10 +43,52 @@ pub struct Tally {
     /// Of the matching entries, as [`severity::NAMES`].
     pub severities: [u64; 8],
     pub newest: Option<Instant>,
+    kept: Ends,
+    entry: Entry,
+}
+
+/// The first and the last lines of many.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ends {
+    most_first: usize,
+    most_last: usize,
     first: Vec<Vec<u8>>,
     last: VecDeque<Vec<u8>>,
-    kept_of: u64,
-    entry: Entry,
+    of: u64,
+}
+
+impl Ends {
+    pub fn new(most_first: usize, most_last: usize) -> Self {
+        Self { most_first, most_last, ..Self::default() }
+    }
+
+    pub fn keep(&mut self, line: Vec<u8>) {
+        self.of += 1;
+        if self.first.len() < self.most_first {
+            self.first.push(line);
+        } else {
+            self.last.push_back(line);
+            if self.last.len() > self.most_last {
+                self.last.pop_front();
+            }
+        }
+    }
+
+    /// Adds those that follow.
+    fn append(&mut self, other: Self) {
+        let dropped = other.of - (other.first.len() + other.last.len()) as u64;
+        for line in other.first.into_iter().chain(other.last) {
+            self.keep(line);
+        }
+        self.of += dropped;
+    }
+
+    /// The lines kept, oldest first, and how many more there were.
+    pub fn lines(self) -> (Vec<String>, u64) {
+        let lines: Vec<String> = self.first.iter().chain(&self.last).map(|line| readable(line)).collect();
+        let left_out = self.of - lines.len() as u64;
+        (lines, left_out)
+    }
 }
 
 impl Tally {
@@ -60,9 +102,7 @@ impl Tally {
             matches: 0,
             severities: [0; 8],
             newest: None,
-            first: Vec::new(),
-            last: VecDeque::new(),
-            kept_of: 0,
+            kept: Ends::new(plan.keep_first, plan.keep_last),
             entry,
         }
     }
@@ -108,33 +148,17 @@ impl Tally {
         }
         let line = &text[start..end];
         if head.is_empty() || self.entry.at == Some((start, end)) {
-            let kept = kept(line).to_vec();
-            self.keep(kept);
+            self.kept.keep(kept(line).to_vec());
         } else {
-            // The first line says when and where, the matching one what.
-            let mut both = head.trim_ascii_end()[..head.trim_ascii_end().len().min(KEPT * 3 / 4)].to_vec();
-            both.extend_from_slice(" … ".as_bytes());
-            both.extend_from_slice(kept(line.trim_ascii()));
-            self.keep(both);
+            let both = both(head, line);
+            self.kept.keep(both);
         }
     }
 
     /// Any line, kept if the plan keeps every line of the window.
     pub fn line(&mut self, line: &[u8]) {
         if self.plan.keep_lines && self.entry.within {
-            self.keep(kept(line).to_vec());
-        }
-    }
-
-    fn keep(&mut self, line: Vec<u8>) {
-        self.kept_of += 1;
-        if self.first.len() < self.plan.keep_first {
-            self.first.push(line);
-        } else {
-            self.last.push_back(line);
-            if self.last.len() > self.plan.keep_last {
-                self.last.pop_front();
-            }
+            self.kept.keep(kept(line).to_vec());
         }
     }
 
@@ -160,23 +184,26 @@ impl Tally {
         }
         self.newest = self.newest.max(other.newest);
         self.entry = other.entry;
-        let dropped = other.kept_of - (other.first.len() + other.last.len()) as u64;
-        for line in other.first.into_iter().chain(other.last) {
-            self.keep(line);
-        }
-        self.kept_of += dropped;
+        self.kept.append(other.kept);
     }
 
     /// The lines kept, oldest first, and how many more there were.
     pub fn evidence(self) -> (Vec<String>, u64) {
-        let lines: Vec<String> = self.first.iter().chain(&self.last).map(|line| readable(line)).collect();
-        let left_out = self.kept_of - lines.len() as u64;
-        (lines, left_out)
+        self.kept.lines()
     }
 }
 
+/// Of an entry of several lines: the first one says when and where, the matching one what.
+pub(crate) fn both(head: &[u8], line: &[u8]) -> Vec<u8> {
+    let head = head.trim_ascii_end();
+    let mut both = head[..head.len().min(KEPT * 3 / 4)].to_vec();
+    both.extend_from_slice(" … ".as_bytes());
+    both.extend_from_slice(kept(line.trim_ascii()));
+    both
+}
+
 /// As much of a line as can be [`KEPT`] characters.
-fn kept(line: &[u8]) -> &[u8] {
+pub(crate) fn kept(line: &[u8]) -> &[u8] {
     &line[..line.len().min(KEPT * 4)]
 }
 

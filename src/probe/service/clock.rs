@@ -43,6 +43,18 @@ pub fn parse_date(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(date, "%Y-%m-%d %H:%M:%S").ok().map(|date| date.and_utc())
 }
 
+/// The moments that `systemd-analyze calendar` prints. It tells each in the zone of the machine, and again in UTC if that
+/// is another one.
+pub fn parse_elapses(printed: &str) -> Vec<DateTime<Utc>> {
+    let mut elapses: Vec<DateTime<Utc>> = Vec::new();
+    for line in printed.lines() {
+        let Some((label, date)) = line.split_once(": ") else { continue };
+        let is_one = ["Next elapse", "(in UTC)"].contains(&label.trim()) || label.trim().starts_with("Iter. #");
+        elapses.extend(is_one.then(|| parse_date(date.trim())).flatten());
+    }
+    elapses
+}
+
 /// `1w 4h 35min 52.394531s`; a year and a month are as long as systemd takes them to be.
 pub fn parse_span(text: &str) -> Option<Duration> {
     let mut seconds = 0.0;
@@ -79,6 +91,17 @@ mod tests {
         for wrong in ["soon", "5", "min", "-3s"] {
             assert_eq!(parse_span(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn elapses_are_read_in_utc_whatever_the_zone_of_the_machine() {
+        let utc = "    Next elapse: Mon 2026-11-23 02:30:00 UTC\n       From now: 1 day 6h left\n       \
+                   Iter. #2: Tue 2026-11-24 02:30:00 UTC\n";
+        let other = "  Original form: 03:30\n    Next elapse: Mon 2026-11-23 03:30:00 CET\n       (in UTC): Mon \
+                     2026-11-23 02:30:00 UTC\n       Iter. #2: Tue 2026-11-24 03:30:00 CET\n       (in UTC): Tue \
+                     2026-11-24 02:30:00 UTC\n";
+        assert_eq!(parse_elapses(utc).len(), 2);
+        assert_eq!(parse_elapses(utc), parse_elapses(other));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use super::clock;
 pub const ASKED: &str = "Id,LoadState,LoadError,ActiveState,SubState,UnitFileState,Result,NRestarts,MainPID,\
     ExecMainCode,ExecMainStatus,ExecMainStartTimestampMonotonic,StateChangeTimestampMonotonic,\
     ActiveEnterTimestampMonotonic,ActiveExitTimestampMonotonic,InactiveEnterTimestampMonotonic,\
-    InactiveExitTimestampMonotonic,NeedDaemonReload,MemoryCurrent,NextElapseUSecRealtime,NextElapseUSecMonotonic,\
-    LastTriggerUSec";
+    InactiveExitTimestampMonotonic,NeedDaemonReload,MemoryCurrent,MemoryMax,NextElapseUSecRealtime,\
+    NextElapseUSecMonotonic,LastTriggerUSec,ActiveEnterTimestamp,Unit,TimersCalendar,TimersMonotonic,\
+    AccuracyUSec,RandomizedDelayUSec";
 
 /// The properties of one unit. Those that its type or this version of systemd does not have are absent.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ impl Properties {
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())?;
         (!matches!(value, "" | "n/a" | "[not set]" | "[no data]" | "infinity")).then_some(value)
+    }
+
+    /// Every value of a property that may be there more than once.
+    pub fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     pub fn is(&self, name: &str, value: &str) -> bool {

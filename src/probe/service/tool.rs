@@ -7,8 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use super::clock::{self, Clock};
 use super::properties::{ASKED, Properties};
-use super::unit::End;
+use super::unit::{End, Unit};
 use crate::model::unit::Quantity;
 use crate::probe::command::child::{self, Stream};
 use crate::probe::command::start;
@@ -24,12 +25,12 @@ const MOST_OUTPUT: usize = 16 * 1024 * 1024;
 const LOG_LIMIT: Duration = Duration::from_secs(5);
 
 /// Log lines of a unit that are kept, and characters of each.
-const LOG_LINES: usize = 10;
+const LOG_LINES: usize = 20;
 const LOG_LINE: usize = 400;
 
 /// The systemd of this machine, for one look.
 pub struct Systemd<'c> {
-    cx: &'c Context,
+    pub cx: &'c Context,
     deadline: Instant,
 }
 
@@ -89,11 +90,40 @@ impl<'c> Systemd<'c> {
         known
     }
 
+    /// What systemd knows of the unit of this full name, which may be nothing.
+    pub async fn unit(&self, full: &str) -> Result<Option<Unit>, ProbeError> {
+        let shown = self.show(&[full.to_owned()]).await?;
+        let clock = Clock::now(self.now());
+        Ok(shown.into_iter().next().map(|properties| Unit::new(properties, clock)))
+    }
+
     /// How the last command of `unit` ended that failed, other than its main process.
     pub async fn control_end(&self, unit: &str) -> Option<End> {
         let args = ["show", "--no-pager", "--property=ExecStartPre,ExecStart,ExecStartPost", "--", unit];
         let answer = self.run("systemctl", args, self.cx.limit).await.ok()?;
         answer.stdout.text().lines().rev().filter_map(End::of_command).find(|end| *end != End::Exited(0))
+    }
+
+    /// How `unit` ended last, or how its last start went, if it was started since boot.
+    pub async fn last_result(&self, unit: &str) -> Result<Option<String>, ProbeError> {
+        Ok(self.unit(unit).await?.and_then(|unit| unit.last_result().map(str::to_owned)))
+    }
+
+    /// A moment, for people.
+    pub fn shown(&self, at: DateTime<Utc>) -> String {
+        at.with_timezone(&self.cx.timezone).format("%F %R %Z").to_string()
+    }
+
+    /// The next two moments after `base` that fit `calendar`, in the words of `OnCalendar=`.
+    pub async fn calendar(&self, calendar: &str, base: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, ProbeError> {
+        let base = format!("--base-time=@{}", base.timestamp());
+        let answer =
+            self.run("systemd-analyze", ["calendar", "--iterations=2", &base, "--", calendar], self.cx.limit).await?;
+        if !answer.status.success() {
+            let said = answer.stderr.last_line().unwrap_or_else(|| "it did not say why".to_owned());
+            return Err(ProbeError::new("bad_answer", format!("systemd-analyze cannot read `{calendar}`: {said}")));
+        }
+        Ok(clock::parse_elapses(&answer.stdout.text()))
     }
 
     /// The last lines that the journal has of `unit`; the error says why it cannot be read.
@@ -122,8 +152,13 @@ impl<'c> Systemd<'c> {
         let deadline = self.deadline.min(Instant::now() + limit);
         let mut command = tokio::process::Command::new(program);
         command.args(args).env("LC_ALL", "C.UTF-8").env("SYSTEMD_COLORS", "0").env_remove("SYSTEMD_LOG_LEVEL");
-        // Log lines are for people; everything else is read here.
-        command.env("TZ", if program == "journalctl" { self.cx.timezone.name() } else { "UTC" });
+        match program {
+            // Log lines are for people; everything else is read here.
+            "journalctl" => command.env("TZ", self.cx.timezone.name()),
+            // A calendar without a zone is one of the machine, whatever the zone of who asks.
+            "systemd-analyze" => command.env_remove("TZ"),
+            _ => command.env("TZ", "UTC"),
+        };
         let too_long = || {
             let limit = Quantity::duration(limit.min(self.cx.limit)).rounded();
             let message = format!("`{program}` did not answer within {limit}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::clock::{self, Clock};
 use super::name::unit_type;
 use super::properties::Properties;
+use super::timer::Timer;
 use crate::model::fact::Subject;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
@@ -137,6 +138,23 @@ impl Unit {
         Some(waits || gave_up || again)
     }
 
+    /// Since there were as many as `before`. A smaller number was begun anew when somebody started the service.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter is whole and positive")]
+    pub fn new_restarts(&self, before: f64) -> Option<u64> {
+        let restarts = self.properties.number("NRestarts")?;
+        Some(restarts.checked_sub(before as u64).unwrap_or(restarts))
+    }
+
+    /// When it elapses, if it is a timer.
+    pub fn timer(&self) -> Option<Timer> {
+        self.is_timer().then(|| Timer::of(&self.properties, self.is_active()))
+    }
+
+    /// How it ended last, if it was started since boot.
+    pub fn last_result(&self) -> Option<&str> {
+        self.properties.get("Result").filter(|_| self.was_started())
+    }
+
     fn start_age(&self) -> Option<Duration> {
         let started = ["InactiveExitTimestampMonotonic", "ExecMainStartTimestampMonotonic"];
         let last = started.iter().filter_map(|name| self.properties.instant(name)).max()?;
@@ -195,7 +213,7 @@ impl Unit {
         if let Some(restarts) = properties.number("NRestarts") {
             subject.set("restarts", Value::count(restarts));
         }
-        if let Some(result) = properties.get("Result").filter(|_| self.was_started()) {
+        if let Some(result) = self.last_result() {
             subject.set("result", Value::text(result));
         }
         match self.end {
@@ -206,8 +224,15 @@ impl Unit {
         if let Some(pid) = properties.number("MainPID").filter(|pid| *pid > 0) {
             subject.set("main_pid", Value::count(pid));
         }
-        if let Some(memory) = properties.number("MemoryCurrent") {
+        let (memory, limit) = (properties.number("MemoryCurrent"), properties.number("MemoryMax"));
+        if let Some(memory) = memory {
             subject.set("memory", Value::bytes(memory));
+        }
+        if let Some(limit) = limit {
+            subject.set("memory_limit", Value::bytes(limit));
+        }
+        if let (Some(memory), Some(limit @ 1..)) = (memory, limit) {
+            subject.set("memory_share", Value::percent(memory as f64 / limit as f64 * 100.0));
         }
         if self.is_timer() {
             self.describe_timer(subject);

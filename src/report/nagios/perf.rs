@@ -85,8 +85,8 @@ impl Reading {
             Dimension::Percent => "%",
             Dimension::Size => "B",
             Dimension::Time => "s",
-            // There is no unit for a rate.
-            Dimension::Count | Dimension::Rate => "",
+            // There is no unit for a rate of any kind.
+            Dimension::Count | Dimension::Rate | Dimension::Throughput => "",
         };
         let (warn, crit) = (of_level(Level::Prefer), of_level(Level::Expect));
         Some(Self { amount: value.number_in(dimension)?, unit, warn, crit, bounds: bounds(value, dimension) })
