@@ -12,9 +12,15 @@ use serde_json::json;
 use crate::support::look::Look;
 use crate::support::web::{self, apache, recording};
 
+mod many;
 mod redirects;
+mod runs;
+mod samples;
+mod sending;
+mod sequence;
 mod tls;
 mod trouble;
+mod ways;
 
 /// For servers that let the time run out.
 const SHORT: Duration = Duration::from_secs(2);
@@ -294,7 +300,7 @@ fn inputs_that_do_not_fit_together_are_refused() {
         (json!({ "url": "ftp://localhost/" }), "url", "`ftp` is neither http nor https"),
         (json!({ "url": "http://u:secret@localhost/" }), "url", "the URL holds a login"),
         (json!({ "url": "http://u:secret@local host/" }), "url", "this is no URL: invalid international domain name"),
-        (json!({ "url": url, "body": "x" }), "method", "a GET request has no body"),
+        (json!({ "url": url, "method": "GET", "body": "x" }), "method", "a GET request has no body"),
         (
             json!({ "url": url, "method": "POST", "body": "x", "json": 1 }),
             "json",
