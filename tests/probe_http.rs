@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::support::look::Look;
 use crate::support::web::{self, apache, recording};
 
+mod hostile;
 mod many;
 mod redirects;
 mod runs;
@@ -65,6 +66,14 @@ fn silent(subject: &Subject) -> &str {
 
 fn has(subject: &Subject, name: &str) -> bool {
     subject.facts.contains_key(name)
+}
+
+/// The most memory that this process ever had, in bytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the own status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+    let number: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    number * 1024
 }
 
 #[test]

@@ -76,13 +76,16 @@ impl Plan {
             }
             urls.push(url);
         }
+        let Some(first) = urls.first() else {
+            return Err(InputError::new(
+                "url",
+                "there is nothing to ask for",
+                "write `url: https://example.com/health`",
+            ));
+        };
         if inputs.has("requests") {
             return Self::sequence(inputs, &urls);
         }
-        let Some(first) = urls.first() else {
-            let help = "add `url: https://example.com/health`, or `requests` for several one after the other";
-            return Err(InputError::new("", "there is nothing to ask for", help));
-        };
         let draft = Box::new(Draft::to(first.clone(), inputs)?);
         Ok(Self::Pages { draft, urls, samples: Samples::new(inputs)? })
     }
@@ -93,11 +96,11 @@ impl Plan {
             let message = format!("`{input}` is of a single request, and there are several");
             return Err(InputError::new(input, message, "move it to the one under `requests` that it belongs to"));
         }
-        if urls.len() > 1 {
+        let [site] = urls else {
             let help = "write the one that the paths under `requests` are of";
             return Err(InputError::new("url", "a sequence of requests starts from one URL", help));
-        }
-        Ok(Self::Sequence(Box::new(Sequence::new(inputs, urls.first().cloned())?)))
+        };
+        Ok(Self::Sequence(Box::new(Sequence::new(inputs, site.clone())?)))
     }
 
     fn urls(&self) -> &[Url] {
@@ -166,7 +169,7 @@ impl Http {
                     let ways = timeout_at(deadline, self.wanted.ways(url, cx)).await;
                     match ways.unwrap_or_else(|_| Ok(Err("the name was not resolved in time".to_owned())))? {
                         Ok(ways) => {
-                            pages.extend(ways.into_iter().map(|(by, reach)| page(format!("{url}{by}"), Ok(reach))))
+                            pages.extend(ways.into_iter().map(|(by, reach)| page(format!("{url}{by}"), Ok(reach))));
                         }
                         Err(why) => pages.push(page(url.to_string(), Err(why))),
                     }

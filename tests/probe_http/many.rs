@@ -110,7 +110,6 @@ fn a_redirect_to_another_host_goes_where_that_host_is() {
 fn what_does_not_fit_a_list_of_urls_or_addresses_is_refused() {
     let url = "http://shop.example/";
     for (inputs, input, message) in [
-        (json!({}), "", "there is nothing to ask for"),
         (json!({ "url": [url, url] }), "url", "http://shop.example/ is named twice"),
         (json!({ "url": url, "connect_to": "shop" }), "connect_to", "`shop` is not an IP address"),
         (json!({ "url": url, "connect_to": ["10.0.0.1", "10.0.0.1"] }), "connect_to", "10.0.0.1 is named twice"),

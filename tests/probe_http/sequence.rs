@@ -291,7 +291,11 @@ fn a_sequence_that_cannot_be_right_is_refused_when_it_is_loaded() {
             "a: this name is given twice",
         ),
         (two(plain.clone(), json!({ "url": "/", "status": "ok" })), "requests", "request 2: `ok` is no HTTP status"),
-        (json!({ "requests": [plain] }), "requests", "request 1: `/` is no URL: relative URL without a base"),
+        (
+            two(plain.clone(), json!({ "url": "http://[x/" })),
+            "requests",
+            "request 2: `http://[x/` is no URL: invalid IPv6 address",
+        ),
         (
             json!({ "url": base, "requests": [plain], "samples": 3 }),
             "samples",

@@ -151,7 +151,8 @@ impl Draft {
 pub fn url_of(text: &str) -> Result<Url, InputError> {
     let help = "write for example `https://example.com/health`";
     let mut url = Url::parse(text).map_err(|error| {
-        let shown = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
+        let long = text.contains('@') || text.len() > 200;
+        let shown = if long { "this".to_owned() } else { format!("`{text}`") };
         InputError::new("url", format!("{shown} is no URL: {error}"), help)
     })?;
     if !url.username().is_empty() || url.password().is_some() {

@@ -86,12 +86,11 @@ struct Spread {
 
 impl Spread {
     fn add(&mut self, value: &Value) {
-        match (&mut self.first, &mut self.other) {
-            (Some((first, count)), _) if first == value => *count += 1,
-            (Some(_), Some((_, count))) => *count += 1,
-            (Some(_), none) => *none = Some((value.clone(), 1)),
-            (none, _) => *none = Some((value.clone(), 1)),
-        }
+        let place = match &self.first {
+            Some((first, _)) if first != value => &mut self.other,
+            _ => &mut self.first,
+        };
+        place.get_or_insert_with(|| (value.clone(), 0)).1 += 1;
     }
 
     fn count(&self) -> u64 {
@@ -160,7 +159,7 @@ impl Tally {
         let mut seen = Subject::new(name);
         if good == 0 {
             seen.facts = self.first.take().unwrap_or_default();
-            TIMES.iter().for_each(|name| drop(seen.facts.shift_remove(*name)));
+            seen.facts.retain(|name, _| !TIMES.contains(&name.as_str()));
         }
         seen.facts.extend(std::mem::take(&mut self.slowest));
         for (fact, spread) in std::mem::take(&mut self.facts) {
@@ -246,7 +245,9 @@ mod tests {
     fn of_values_that_differ_the_rare_one_is_told() {
         let odd = |values: &[u64]| {
             let mut spread = Spread::default();
-            values.iter().for_each(|value| spread.add(&Value::count(*value)));
+            for value in values {
+                spread.add(&Value::count(*value));
+            }
             spread.odd()
         };
         assert_eq!(odd(&[200, 200, 503, 200]), Some(Value::count(503)));

@@ -18,7 +18,7 @@ use crate::model::secret::MaybeSecret;
 use crate::model::value::Value;
 
 pub struct Sequence {
-    /// What all requests to the first one's scheme, host and port have in common.
+    /// What all requests to the site have in common.
     common: Draft,
     requests: Vec<Request>,
 }
@@ -34,27 +34,22 @@ struct Request {
 }
 
 impl Sequence {
-    /// `base` is where the first request starts from, if that is given.
-    pub fn new(inputs: &Inputs, base: Option<Url>) -> Result<Self, InputError> {
+    pub fn new(inputs: &Inputs, site: Url) -> Result<Self, InputError> {
         let groups = inputs.groups("requests");
         let mut requests: Vec<Request> = Vec::new();
         let mut known: Vec<&str> = Vec::new();
-        let mut place = base.clone();
+        let mut place = site.clone();
         for (index, group) in groups.iter().enumerate() {
-            let request = Request::new(group, index + 1, index + 1 == groups.len(), place.as_ref())?;
+            let request = Request::new(group, index + 1, index + 1 == groups.len(), &place)?;
             request.check(&known)?;
             if requests.iter().any(|other| other.name == request.name) {
                 return Err(wrong(&request.name, "this name is given twice", "give each request a name of its own"));
             }
-            place = Some(request.draft.url.clone());
+            place = request.draft.url.clone();
             known.extend(group.pairs("capture").into_iter().flatten().map(|(name, _)| name.as_str()));
             requests.push(request);
         }
-        let Some(first) = requests.first() else {
-            return Err(InputError::new("requests", "there are no requests", "write at least one"));
-        };
-        let home = base.unwrap_or_else(|| first.draft.url.clone());
-        Ok(Self { common: Draft::to(home, inputs)?, requests })
+        Ok(Self { common: Draft::to(site, inputs)?, requests })
     }
 
     /// Where what is secret may go to.
@@ -110,7 +105,7 @@ impl Sequence {
 }
 
 impl Request {
-    fn new(inputs: &Inputs, number: usize, last: bool, place: Option<&Url>) -> Result<Self, InputError> {
+    fn new(inputs: &Inputs, number: usize, last: bool, place: &Url) -> Result<Self, InputError> {
         let written = inputs.text("url").unwrap_or_default().to_owned();
         let name = inputs.text("name").map(str::to_owned);
         let named = name.clone().unwrap_or_else(|| format!("request {number}"));
@@ -196,16 +191,13 @@ fn wrong(request: &str, message: &str, help: &str) -> InputError {
 }
 
 /// The URL as far as it is known: something stands for each placeholder.
-fn vetted(written: &str, place: Option<&Url>) -> Result<Url, InputError> {
+fn vetted(written: &str, place: &Url) -> Result<Url, InputError> {
     let known = if written.starts_with("${") { "/" } else { written };
     let names = placeholder::names(known).unwrap_or_default();
     let standing = names.into_iter().map(|name| (name.to_owned(), "x".to_owned())).collect();
     let text = placeholder::filled_url(known, &standing);
-    match place {
-        Some(place) => match place.join(&text) {
-            Ok(url) => url_of(url.as_str()),
-            Err(_) => url_of(&text),
-        },
-        None => url_of(&text),
+    match place.join(&text) {
+        Ok(url) => url_of(url.as_str()),
+        Err(_) => url_of(&text),
     }
 }

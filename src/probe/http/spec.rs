@@ -110,7 +110,7 @@ const SEQUENCE: &[InputSpec] = &[
         name: "url",
         ty: InputType::Text,
         need: Need::Required,
-        about: "what to ask for. A path, such as `/login`, is one of the request before it, or of `url` for the first",
+        about: "what to ask for. A path, such as `/login`, is one of the request before it; that of the first is one of `url`",
     },
     METHOD,
     HEADERS,
@@ -142,9 +142,9 @@ pub const INPUTS: &[InputSpec] = &[
     InputSpec {
         name: "url",
         ty: InputType::Texts,
-        need: Need::Optional,
+        need: Need::Required,
         about: "what to ask for, with http:// or https://. Several are asked side by side, one result each. A login does \
-                not belong in it",
+                not belong in it. With `requests`, the site that their paths are of",
     },
     METHOD,
     HEADERS,
