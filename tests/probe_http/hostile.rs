@@ -90,7 +90,7 @@ fn a_body_of_endless_small_chunks_is_read_up_to_the_limit_only() {
         connection.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").ok();
         forever(connection, b"1\r\nx\r\n");
     });
-    let seen = seen.limit(Duration::from_secs(60)).subject();
+    let seen = seen.limit(Duration::from_mins(1)).subject();
     answers(&seen, 200);
     assert_eq!(seen.notes, ["the body is longer than `body_limit` (1 MiB), so it was not read to its end"]);
     assert!(peak().saturating_sub(before) < 1 << 30);
@@ -224,5 +224,5 @@ fn a_server_that_sets_cookies_without_measure_hinders_nobody() {
         connection.write_all(head.as_bytes()).ok();
     });
     let seen = Look::new("http", json!({ "url": format!("http://127.0.0.1:{port}/"), "redirects": "follow" }));
-    answers(&seen.limit(Duration::from_secs(60)).subject(), 302);
+    answers(&seen.limit(Duration::from_mins(1)).subject(), 302);
 }

@@ -62,14 +62,11 @@ fn answer(request: &str) -> String {
         "POST /login/"
             if cookies.contains("csrftoken=abc") && body.contains("csrfmiddlewaretoken=tok%2Fen%2B1%26x") =>
         {
-            match body.contains("password=correct-horse") {
-                true => page(
-                    "302 Found",
-                    &format!("location: /home/\r\nset-cookie: sessionid={SESSION}; Path=/; HttpOnly\r\n"),
-                    "",
-                ),
-                false => page("200 OK", "", "Please enter a correct username and password."),
+            if !body.contains("password=correct-horse") {
+                return page("200 OK", "", "Please enter a correct username and password.");
             }
+            let head = format!("location: /home/\r\nset-cookie: sessionid={SESSION}; Path=/; HttpOnly\r\n");
+            page("302 Found", &head, "")
         }
         "POST /login/" => page("403 Forbidden", "", "CSRF verification failed."),
         "GET /home/" if logged_in => page("200 OK", "", "Welcome back"),
