@@ -126,7 +126,7 @@ fn every_text_about_a_kind_an_input_a_fact_or_a_key_is_a_fragment() {
     fn of_inputs(specs: &'static [InputSpec], texts: &mut Vec<&'static str>) {
         for spec in specs {
             texts.push(spec.about);
-            if let InputType::Group(inner) = spec.ty {
+            if let InputType::Group(inner) | InputType::Groups(inner) = spec.ty {
                 of_inputs(inner, texts);
             }
         }

@@ -209,7 +209,7 @@ fn inputs_of(kind: &str, specs: &'static [InputSpec]) -> Vec<&'static InputSpec>
     for (index, spec) in specs.iter().enumerate() {
         assert!(specs[..index].iter().all(|other| other.name != spec.name), "{kind} has {} twice", spec.name);
         all.push(spec);
-        if let InputType::Group(inner) = spec.ty {
+        if let InputType::Group(inner) | InputType::Groups(inner) = spec.ty {
             all.extend(inputs_of(kind, inner));
         }
     }

@@ -12,9 +12,16 @@ use serde_json::json;
 use crate::support::look::Look;
 use crate::support::web::{self, apache, recording};
 
+mod hostile;
+mod many;
 mod redirects;
+mod runs;
+mod samples;
+mod sending;
+mod sequence;
 mod tls;
 mod trouble;
+mod ways;
 
 /// For servers that let the time run out.
 const SHORT: Duration = Duration::from_secs(2);
@@ -59,6 +66,14 @@ fn silent(subject: &Subject) -> &str {
 
 fn has(subject: &Subject, name: &str) -> bool {
     subject.facts.contains_key(name)
+}
+
+/// The most memory that this process ever had, in bytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the own status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+    let number: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+    number * 1024
 }
 
 #[test]
@@ -294,7 +309,7 @@ fn inputs_that_do_not_fit_together_are_refused() {
         (json!({ "url": "ftp://localhost/" }), "url", "`ftp` is neither http nor https"),
         (json!({ "url": "http://u:secret@localhost/" }), "url", "the URL holds a login"),
         (json!({ "url": "http://u:secret@local host/" }), "url", "this is no URL: invalid international domain name"),
-        (json!({ "url": url, "body": "x" }), "method", "a GET request has no body"),
+        (json!({ "url": url, "method": "GET", "body": "x" }), "method", "a GET request has no body"),
         (
             json!({ "url": url, "method": "POST", "body": "x", "json": 1 }),
             "json",

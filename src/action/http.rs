@@ -21,7 +21,7 @@ use crate::probe::http::answer::{self, End};
 use crate::probe::http::exchange::{self, Failure, Family, Trace};
 use crate::probe::http::request::{Draft, redirect_of};
 use crate::probe::http::tls::{Strictness, Trust};
-use crate::probe::http::{BEARER, CA, LOGIN, trouble};
+use crate::probe::http::{BEARER, CA, LOGIN, status, trouble};
 
 const METHODS: &[&str] = &["POST", "PUT", "PATCH", "DELETE", "GET"];
 
@@ -101,28 +101,12 @@ struct Http {
 }
 
 fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
-    let status = inputs.texts("status").iter().map(|text| {
-        range_of(text).ok_or_else(|| {
-            InputError::new(
-                "status",
-                format!("`{text}` is no HTTP status"),
-                "write `201`, `200..299`, or a list of those",
-            )
-        })
-    });
     Ok(Box::new(Http {
         draft: Draft::new(inputs)?,
-        status: status.collect::<Result<_, _>>()?,
+        status: status::ranges(inputs)?,
         ca: inputs.path("ca").cloned(),
         body_limit: inputs.size("body_limit").and_then(|size| usize::try_from(size).ok()).unwrap_or(1 << 20),
     }))
-}
-
-fn range_of(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.split_once("..").unwrap_or((text, text));
-    let status = |text: &str| text.trim().parse::<u16>().ok().filter(|status| (200..=599).contains(status));
-    let range = status(first)?..=status(last)?;
-    (!range.is_empty()).then_some(range)
 }
 
 impl Action for Http {
@@ -157,11 +141,7 @@ impl Http {
     }
 
     fn expected(&self) -> String {
-        let all = self.status.iter().map(|range| match (range.start(), range.end()) {
-            (first, last) if first == last => first.to_string(),
-            (first, last) => format!("{first}..{last}"),
-        });
-        all.collect::<Vec<_>>().join(" or ")
+        status::shown(&self.status)
     }
 
     async fn trust(&self, cx: &probe::Context) -> Result<Option<(Trust, Strictness)>, ActionError> {
@@ -209,7 +189,7 @@ impl Http {
         let status = response.status();
         let onward = redirect_of(&response);
         let (body, kept) = self.body(&mut response, deadline, cx).await?;
-        if !self.status.iter().any(|range| range.contains(&status.as_u16())) {
+        if !status::holds(&self.status, status.as_u16()) {
             let message = match onward {
                 Some(Ok(url)) => format!("answered {status} and sends on to {url}, which was not followed"),
                 _ => match body.as_deref().and_then(|body| excerpt("", body)) {

@@ -141,7 +141,7 @@ fn write(file: &Path, text: &str, replace: Replace) -> Result<(), Failure> {
 
 /// What a web server answers; a certificate that does not hold is no obstacle.
 fn ask(url: &str) -> Option<Answer> {
-    let inputs = Inputs(IndexMap::from([("url", Input::Text(url.to_owned()))]));
+    let inputs = Inputs(IndexMap::from([("url", Input::Texts(vec![url.to_owned()]))]));
     let seen = look("http", &inputs)?;
     match seen.subjects.first()?.facts.get("status")? {
         Value::Integer(status) => Some(Answer { status: u16::try_from(*status).ok()? }),

@@ -60,6 +60,8 @@ pub enum InputType {
     Json,
     /// A mapping with inputs of its own.
     Group(&'static [InputSpec]),
+    /// A list of mappings with inputs of their own.
+    Groups(&'static [InputSpec]),
 }
 
 /// A vetted input.
@@ -77,6 +79,7 @@ pub enum Input {
     Pairs(IndexMap<String, MaybeSecret>),
     Json(serde_json::Value),
     Group(Inputs),
+    Groups(Vec<Inputs>),
 }
 
 /// The vetted inputs of one step: what the kind's specification demands is there and has the right type.
@@ -156,6 +159,12 @@ impl Inputs {
     #[must_use]
     pub fn group(&self, name: &str) -> Option<&Inputs> {
         if let Some(Input::Group(group)) = self.0.get(name) { Some(group) } else { None }
+    }
+
+    /// Empty when not given.
+    #[must_use]
+    pub fn groups(&self, name: &str) -> &[Inputs] {
+        if let Some(Input::Groups(groups)) = self.0.get(name) { groups } else { &[] }
     }
 }
 

@@ -192,7 +192,7 @@ fn input_entries(text: &mut String, specs: &[InputSpec], indent: usize) {
             Need::Default(default) => format!("; {default} if not given"),
         };
         entry(text, indent, spec.name, &format!("{}{need}", input_type(spec.ty)), spec.about);
-        if let InputType::Group(specs) = spec.ty {
+        if let InputType::Group(specs) | InputType::Groups(specs) = spec.ty {
             input_entries(text, specs, indent + 4);
         }
     }
@@ -220,6 +220,7 @@ pub fn input_type(ty: InputType) -> String {
         InputType::Procedures => "name of a procedure, such as `daily/check`, or list of them".to_owned(),
         InputType::Json => "any YAML value".to_owned(),
         InputType::Group(_) => "mapping".to_owned(),
+        InputType::Groups(_) => "list of mappings".to_owned(),
     }
 }
 

@@ -179,6 +179,13 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
         }
         InputType::Json => Some(Input::Json(node.to_json())),
         InputType::Group(specs) => Some(Input::Group(group(reader, node, spec.name, specs, around))),
+        InputType::Groups(specs) if node.list().is_some() => {
+            let each = |item: &Node| Some(group(reader, item, spec.name, specs, around));
+            many(reader, node, name, each).map(Input::Groups)
+        }
+        InputType::Groups(_) => {
+            wrong(format!("{name} is a list of mappings, not {}", node.describe()), "begin each with a dash")
+        }
     }
 }
 

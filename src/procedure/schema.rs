@@ -217,6 +217,7 @@ fn input(ty: InputType) -> Json {
         InputType::Pairs => json!({"type": "object", "additionalProperties": maybe_secret()}),
         InputType::Json => json!({}),
         InputType::Group(specs) => inputs(specs),
+        InputType::Groups(specs) => json!({"type": "array", "minItems": 1, "items": inputs(specs)}),
     }
 }
 

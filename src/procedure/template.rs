@@ -15,7 +15,7 @@ use super::yaml::{Node, NodeKind};
 pub type Vars = IndexMap<String, Node>;
 
 /// The longest text that a template may make.
-const MAX_TEXT: usize = 64 * 1024;
+const MAX_TEXT: usize = 1024 * 1024;
 
 fn environment() -> &'static Environment<'static> {
     static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();

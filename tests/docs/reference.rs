@@ -99,7 +99,7 @@ fn inputs(text: &mut String, specs: &[InputSpec], within: &str) {
         };
         let name = format!("{within}{}", spec.name);
         writeln!(text, "| `{name}` | {}{need} | {} |", cell(&explain::input_type(spec.ty)), cell(spec.about)).ok();
-        if let InputType::Group(specs) = spec.ty {
+        if let InputType::Group(specs) | InputType::Groups(specs) = spec.ty {
             inputs(text, specs, &format!("{name}."));
         }
     }

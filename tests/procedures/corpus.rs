@@ -109,7 +109,7 @@ pub const STEPS: &[(Refused, &str)] = &[
     (Both, "{ id: a, probe: { http: {} }, expect: { status: 200 } }"),
     (Both, "{ id: a, probe: { http: }, expect: { status: 200 } }"),
     (Both, "{ id: a, probe: { http: { url: '' } }, expect: { status: 200 } }"),
-    (Both, "{ id: a, probe: { http: { url: [x] } }, expect: { status: 200 } }"),
+    (Both, "{ id: a, probe: { http: { url: [[x]] } }, expect: { status: 200 } }"),
     (Both, "{ id: a, probe: { http: { url: 'http://127.0.0.1/', attempts: 0 } }, expect: { status: 200 } }"),
     (Both, "{ id: a, probe: { http: { url: 'http://127.0.0.1/', attempts: many } }, expect: { status: 200 } }"),
     (Both, "{ id: a, probe: { http: { url: 'http://127.0.0.1/', attempts: 2.5 } }, expect: { status: 200 } }"),

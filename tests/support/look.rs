@@ -161,5 +161,9 @@ fn input_of(spec: &InputSpec, value: &Json) -> Input {
         }
         InputType::Json => Input::Json(value.clone()),
         InputType::Group(specs) => Input::Group(inputs_of(specs, value)),
+        InputType::Groups(specs) => {
+            let items = value.as_array().expect("a list of mappings");
+            Input::Groups(items.iter().map(|item| inputs_of(specs, item)).collect())
+        }
     }
 }

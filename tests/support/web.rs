@@ -34,6 +34,12 @@ pub struct Apache {
     pub chain: u16,
     /// Its certificate is self-signed and an authority too, as `openssl req -x509` makes it.
     pub self_signed: u16,
+    /// TLS only with a client certificate, such as that of [`client`].
+    pub mutual: u16,
+    /// A forward proxy for everybody.
+    pub proxy: u16,
+    /// A forward proxy for [`USER`].
+    pub private_proxy: u16,
     /// The authority of all of them but that one.
     pub ca: PathBuf,
     pub self_signed_certificate: PathBuf,
@@ -46,6 +52,8 @@ pub struct Nginx {
     pub tls: u16,
     /// TLS 1.1 and nothing newer.
     pub old_tls: u16,
+    /// A Unix socket.
+    pub socket: PathBuf,
 }
 
 /// What a server of another kind needs to speak TLS, as files.
@@ -64,6 +72,12 @@ pub fn local() -> Local {
     Local { certificate: file("good.pem"), key: file("good.key"), ca: file("ca.pem"), other_ca: file("self.pem") }
 }
 
+/// A client certificate that [`Apache::mutual`] takes, and its key.
+pub fn client() -> (PathBuf, PathBuf) {
+    let file = |name: &str| certificates().folder.join(name);
+    (file("client.pem"), file("client.key"))
+}
+
 /// The certificates of the tests, as files.
 struct Certificates {
     folder: PathBuf,
@@ -80,6 +94,9 @@ pub fn apache() -> &'static Apache {
             other_name: free_port(),
             chain: free_port(),
             self_signed: free_port(),
+            mutual: free_port(),
+            proxy: free_port(),
+            private_proxy: free_port(),
             ca: certificates().folder.join("ca.pem"),
             self_signed_certificate: certificates().folder.join("self.pem"),
         };
@@ -98,7 +115,8 @@ pub fn nginx() -> &'static Nginx {
     static NGINX: OnceLock<Nginx> = OnceLock::new();
     NGINX.get_or_init(|| {
         let folder = folder("nginx");
-        let nginx = Nginx { plain: free_port(), tls: free_port(), old_tls: free_port() };
+        let socket = folder.join("app.sock");
+        let nginx = Nginx { plain: free_port(), tls: free_port(), old_tls: free_port(), socket };
         write_pages(&folder.join("pages"));
         let configuration = folder.join("nginx.conf");
         write(&configuration, &nginx.configuration(&folder));
@@ -132,6 +150,9 @@ impl Apache {
             "deflate",
             "ssl",
             "http2",
+            "proxy",
+            "proxy_http",
+            "proxy_connect",
         ]
         .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"))
         .join("\n");
@@ -150,6 +171,7 @@ impl Apache {
             )
         })
         .concat();
+        let more = self.more_hosts(folder);
         let at = folder.display();
         let plain = self.plain;
         format!(
@@ -161,7 +183,26 @@ impl Apache {
              Redirect 302 /elsewhere http://localhost:{plain}/new.html\n\
              <Directory {at}/pages>\nRequire all granted\n</Directory>\n\
              <Directory {at}/pages/private>\nAuthType Basic\nAuthName private\nAuthUserFile {at}/users\n\
-             Require valid-user\n</Directory>\n{hosts}"
+             Require valid-user\n</Directory>\n{hosts}{more}"
+        )
+    }
+}
+
+impl Apache {
+    /// The host for clients with a certificate, and the proxies.
+    fn more_hosts(&self, folder: &Path) -> String {
+        let Self { mutual, proxy, private_proxy, ca, .. } = self;
+        let (at, ca) = (folder.display(), ca.display());
+        let stem = certificates().folder.join("good").display().to_string();
+        format!(
+            "Listen 127.0.0.1:{mutual}\n<VirtualHost 127.0.0.1:{mutual}>\nSSLEngine on\n\
+             SSLCertificateFile {stem}.pem\nSSLCertificateKeyFile {stem}.key\n\
+             SSLCACertificateFile {ca}\nSSLVerifyClient require\n</VirtualHost>\n\
+             Listen 127.0.0.1:{proxy}\n<VirtualHost 127.0.0.1:{proxy}>\nProxyRequests On\nAllowCONNECT 1-65535\n\
+             ProxyVia On\n<Proxy \"*\">\nRequire all granted\n</Proxy>\n</VirtualHost>\n\
+             Listen 127.0.0.1:{private_proxy}\n<VirtualHost 127.0.0.1:{private_proxy}>\nProxyRequests On\n\
+             AllowCONNECT 1-65535\nProxyVia On\n<Proxy \"*\">\nAuthType Basic\nAuthName proxy\n\
+             AuthUserFile {at}/users\nRequire valid-user\n</Proxy>\n</VirtualHost>\n"
         )
     }
 }
@@ -170,14 +211,16 @@ impl Nginx {
     fn configuration(&self, folder: &Path) -> String {
         let at = folder.display();
         let stem = certificates().folder.join("good").display().to_string();
-        let Self { plain, tls, old_tls } = self;
+        let Self { plain, tls, old_tls, socket } = self;
+        let socket = socket.display();
         format!(
             "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\n\
              events {{}}\nhttp {{\n  include /etc/nginx/mime.types; access_log off; root {at}/pages;\n\
              client_body_temp_path {at}/t1; proxy_temp_path {at}/t2; fastcgi_temp_path {at}/t3;\n\
              uwsgi_temp_path {at}/t4; scgi_temp_path {at}/t5;\n\
              ssl_certificate {stem}.pem; ssl_certificate_key {stem}.key;\n\
-             server {{ listen 127.0.0.1:{plain}; }}\n\
+             server {{ listen 127.0.0.1:{plain}; listen unix:{socket};\n\
+             location /upload {{ client_max_body_size 1m; return 200 taken; }} }}\n\
              server {{ listen 127.0.0.1:{tls} ssl http2; }}\n\
              server {{ listen 127.0.0.1:{old_tls} ssl; ssl_protocols TLSv1.1; ssl_ciphers DEFAULT:@SECLEVEL=0; }}\n}}\n"
         )
@@ -223,6 +266,7 @@ fn certificates() -> &'static Certificates {
         leaf("good", &local, (2090, 1, 1), &root, "");
         leaf("expired", &local, (2026, 1, 2), &root, "");
         leaf("other", &["other.example"], (2090, 1, 1), &root, "");
+        leaf("client", &["monitor.example"], (2090, 1, 1), &root, "");
         let mut params = authority("opsctl test intermediate");
         let soon = Utc::now().date_naive() + chrono::Days::new(INTERMEDIATE_DAYS.unsigned_abs());
         let day = |number: u32| u8::try_from(number).expect("a day or month");

@@ -107,6 +107,33 @@ pub fn member<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
     }
 }
 
+/// The errors of the answer to a GraphQL query, which come with status 200 too. `None` when it is no such answer.
+pub fn graphql_errors(body: &[u8]) -> Option<Vec<String>> {
+    let answer: Json = serde_json::from_slice(body).ok()?;
+    match answer.get("errors") {
+        None | Some(Json::Null) => answer.get("data").map(|_| Vec::new()),
+        Some(Json::Array(errors)) => Some(errors.iter().map(graphql_error).collect()),
+        Some(_) => None,
+    }
+}
+
+fn graphql_error(error: &Json) -> String {
+    let message = error.get("message").and_then(Json::as_str).map_or_else(|| error.to_string(), str::to_owned);
+    let path = error.get("path").and_then(Json::as_array).map(|path| {
+        let parts = path.iter().map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned));
+        parts.collect::<Vec<_>>().join(".")
+    });
+    let text = path.map_or_else(|| message.clone(), |path| format!("{path}: {message}"));
+    text.chars().take(EXCERPT_WIDTH).collect()
+}
+
+/// The first of them, as evidence.
+pub fn of_graphql(title: String, errors: &[String]) -> Evidence {
+    let mut evidence = Evidence::new(title, errors.iter().take(EXCERPT_LINES).cloned().collect());
+    evidence.left_out = errors.len().saturating_sub(EXCERPT_LINES) as u64;
+    evidence
+}
+
 const EXCERPT_LINES: usize = 20;
 const EXCERPT_WIDTH: usize = 200;
 

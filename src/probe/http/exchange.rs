@@ -12,8 +12,9 @@ use tower::Service;
 
 use super::super::ProbeError;
 use super::request::Request;
-use super::tls::{Presented, Strictness, Trust, client_config};
+use super::tls::{Presented, Strictness, Trust, client_config_as};
 use super::trouble;
+use super::way::{self, Reach, Way};
 
 /// How far an exchange came, and when. Filled while it goes on, so that it can be read when the time is up.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Trace {
     pub presented: OnceLock<Presented>,
     /// Where the connection was tried, in this order.
     pub addresses: OnceLock<Vec<SocketAddr>>,
+    /// The proxy or socket that stands before the server.
+    pub via: OnceLock<String>,
 }
 
 impl Trace {
@@ -41,6 +44,7 @@ impl Trace {
             answered: OnceLock::new(),
             presented: OnceLock::new(),
             addresses: OnceLock::new(),
+            via: OnceLock::new(),
         }
     }
 
@@ -133,21 +137,31 @@ pub async fn send(
     trust: Option<(Trust, Strictness)>,
     trace: &Arc<Trace>,
 ) -> Result<Response, Failure> {
-    let tls = client_config(trust, trace)?;
-    let named = resolve(&request.url, family, trace).await?;
+    send_by(&Way::by(Reach::Named(family), None), request, trust, trace).await
+}
+
+/// As [`send`], by a way of its own.
+pub async fn send_by(
+    way: &Way,
+    request: &Request,
+    trust: Option<(Trust, Strictness)>,
+    trace: &Arc<Trace>,
+) -> Result<Response, Failure> {
+    if let Some(via) = way.via() {
+        trace.via.set(via).ok();
+    }
+    let tls = client_config_as(way.identity.as_deref(), trust, trace)?;
+    let named = resolve(&request.url, &way.reach, trace).await?;
     let timing = Arc::clone(trace);
-    let mut builder = Client::builder()
-        .no_proxy()
+    let builder = Client::builder()
         .no_gzip()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .pool_max_idle_per_host(0)
         .connector_layer(tower::layer::layer_fn(move |inner| Timed { inner, trace: Arc::clone(&timing) }))
         .tls_backend_preconfigured(tls);
-    if let (Some(host), Some(addresses)) = (named, trace.addresses.get()) {
-        builder = builder.resolve_to_addrs(&host, addresses);
-    }
-    let client = builder.build().map_err(|error| {
+    let named = named.as_deref().zip(trace.addresses.get().map(Vec::as_slice));
+    let client = way.apply(builder, named).and_then(reqwest::ClientBuilder::build).map_err(|error| {
         ProbeError::new("http_client", format!("cannot set up the HTTP client: {}", trouble::innermost(&error)))
     })?;
     let sent = request.send(&client).await;
@@ -156,14 +170,27 @@ pub async fn send(
             mark(&trace.answered);
             Ok(response)
         }
-        Err(error) => Err(Failure::NoAnswer(trouble::explain(&error, &request.url, trace))),
+        Err(error) => match way.denied(&error) {
+            Some(denied) => Err(Failure::Unseen(denied)),
+            None => Err(Failure::NoAnswer(trouble::explain(&error, &request.url, trace))),
+        },
     }
 }
 
-/// Notes the addresses in `trace`, and returns the host if it is a name.
-async fn resolve(url: &Url, family: Family, trace: &Trace) -> Result<Option<String>, Failure> {
+/// Notes the addresses to connect to in `trace`, and returns the host that they are of if it is a name.
+async fn resolve(url: &Url, reach: &Reach, trace: &Trace) -> Result<Option<String>, Failure> {
+    let (url, family) = match reach {
+        Reach::Socket(_) => return Ok(None),
+        Reach::Proxy(proxy) => (proxy, Family::Any),
+        Reach::Named(family) => (url, *family),
+        Reach::Address(address) => {
+            let port = url.port_or_known_default().unwrap_or_default();
+            trace.addresses.set(vec![SocketAddr::new(*address, port)]).ok();
+            return Ok(url.host_str().map(str::to_owned));
+        }
+    };
     let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or_default();
+    let port = way::port_of(url);
     if let Some(address) = literal(host) {
         trace.addresses.set(vec![SocketAddr::new(address, port)]).ok();
         return Ok(None);
@@ -176,9 +203,7 @@ async fn resolve(url: &Url, family: Family, trace: &Trace) -> Result<Option<Stri
 
 /// The addresses of `host` by the system's resolver, at least one; or why there is none, in plain words.
 pub async fn look_up(host: &str, port: u16, family: Family) -> Result<Vec<SocketAddr>, String> {
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| format!("unknown host {host}: {}", trouble::lookup(&error)))?;
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| way::unknown(host, &error))?;
     let addresses: Vec<_> = found.filter(|address| family.admits(address.ip())).collect();
     if addresses.is_empty() {
         return Err(format!("{host} has no {} address", family.word()));

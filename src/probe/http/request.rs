@@ -5,17 +5,21 @@ use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, H
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use super::super::{Context, ProbeError};
+use super::body::{Body, Payload};
+use super::placeholder::{self, Captured};
 use crate::model::input::{InputError, Inputs};
 use crate::model::secret::{MaybeSecret, Secret, SecretRef};
 
 const AGENT: &str = concat!("opsctl/", env!("CARGO_PKG_VERSION"));
 
 /// A request whose secrets are still references.
+#[derive(Clone)]
 pub struct Draft {
     pub url: Url,
-    method: Method,
+    pub method: Method,
     headers: Vec<(HeaderName, MaybeSecret)>,
-    body: Option<Vec<u8>>,
+    body: Option<Body>,
+    graphql: bool,
     login: Option<Login<SecretRef>>,
 }
 
@@ -26,36 +30,35 @@ enum Login<S> {
 }
 
 impl Draft {
+    /// To the input `url`.
     pub fn new(inputs: &Inputs) -> Result<Self, InputError> {
-        let url = url_of("url", inputs.text("url").unwrap_or_default())?;
-        let method = inputs.text("method").and_then(|word| word.parse().ok()).unwrap_or(Method::GET);
+        Self::to(url_of("url", inputs.text("url").unwrap_or_default())?, inputs)
+    }
+
+    /// To `url`, with the other inputs.
+    pub fn to(url: Url, inputs: &Inputs) -> Result<Self, InputError> {
         let mut headers = headers_of(inputs)?;
-        let body = match (inputs.text("body"), inputs.json("json")) {
-            (Some(_), Some(_)) => {
-                return Err(InputError::new("json", "there are two bodies: `body` and `json`", "keep one of them"));
-            }
-            (Some(text), None) => Some(text.as_bytes().to_vec()),
-            (None, Some(json)) => {
-                if !headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
-                    headers.push((CONTENT_TYPE, MaybeSecret::Plain("application/json".to_owned())));
-                }
-                Some(json.to_string().into_bytes())
-            }
-            (None, None) => None,
-        };
+        let body = Body::new(inputs)?;
+        let usual = if body.is_some() { Method::POST } else { Method::GET };
+        let method = inputs.text("method").and_then(|word| word.parse().ok()).unwrap_or(usual);
         if body.is_some() && (method == Method::GET || method == Method::HEAD) {
             let help = "say how it is sent, for example with `method: POST`";
             return Err(InputError::new("method", format!("a {method} request has no body"), help));
         }
+        if let Some(sort) = body.as_ref().and_then(Body::content_type)
+            && !headers.iter().any(|(name, _)| name == CONTENT_TYPE)
+        {
+            headers.push((CONTENT_TYPE, MaybeSecret::Plain(sort.to_owned())));
+        }
         let login = login_of(inputs, &headers)?;
-        Ok(Self { url, method, headers, body, login })
+        Ok(Self { url, method, headers, body, graphql: inputs.has("graphql"), login })
     }
 
     /// Asks for the URL that the input `url_input` holds, with the `headers`, `basic` and `bearer` of `inputs`.
     pub fn get(url_input: &'static str, url: &str, inputs: &Inputs) -> Result<Self, InputError> {
         let (url, headers) = (url_of(url_input, url)?, headers_of(inputs)?);
         let login = login_of(inputs, &headers)?;
-        Ok(Self { url, method: Method::GET, headers, body: None, login })
+        Ok(Self { url, method: Method::GET, headers, body: None, graphql: false, login })
     }
 
     /// What is sent, one thing a line; a secret is named by the place that it comes from. The body stands last.
@@ -69,9 +72,45 @@ impl Draft {
             Login::Basic { user, password } => format!("  logged in as {user} with the password from {password}"),
             Login::Bearer(token) => format!("  logged in with the token from {token}"),
         }));
-        let body = self.body.as_deref().map(String::from_utf8_lossy);
-        lines.extend(body.iter().flat_map(|body| body.lines()).map(|line| format!("  | {line}")));
+        let body = self.body.iter().flat_map(Body::lines);
+        lines.extend(body.map(|line| format!("  | {line}")));
         lines
+    }
+
+    /// Every text in which something captured may stand, but the URL.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter().filter_map(|(_, value)| match value {
+            MaybeSecret::Plain(text) => Some(text.as_str()),
+            MaybeSecret::Secret(_) => None,
+        });
+        headers.chain(self.body.iter().flat_map(Body::texts))
+    }
+
+    /// To `url`, with what was captured.
+    #[must_use]
+    pub fn filled(&self, url: Url, captured: &Captured) -> Self {
+        let value_of = |value: &MaybeSecret| match value {
+            MaybeSecret::Plain(text) => MaybeSecret::Plain(placeholder::filled(text, captured)),
+            MaybeSecret::Secret(secret) => MaybeSecret::Secret(secret.clone()),
+        };
+        Self {
+            url,
+            method: self.method.clone(),
+            headers: self.headers.iter().map(|(name, value)| (name.clone(), value_of(value))).collect(),
+            body: self.body.as_ref().map(|body| body.filled(captured)),
+            graphql: self.graphql,
+            login: self.login.clone(),
+        }
+    }
+
+    /// With the headers and the login of `common`, where it has none of its own.
+    pub fn inherit(&mut self, common: &Self) {
+        let missing = |(name, _): &&(HeaderName, MaybeSecret)| !self.headers.iter().any(|(own, _)| own == name);
+        let inherited: Vec<_> = common.headers.iter().filter(missing).cloned().collect();
+        self.headers.extend(inherited);
+        if self.login.is_none() && !self.headers.iter().any(|(name, _)| name == AUTHORIZATION) {
+            self.login.clone_from(&common.login);
+        }
     }
 
     pub async fn resolve(&self, cx: &Context) -> Result<Request, ProbeError> {
@@ -89,8 +128,12 @@ impl Draft {
                 Some(Login::Basic { user: user.clone(), password: cx.secret(password).await? })
             }
         };
-        let (method, url, body) = (self.method.clone(), self.url.clone(), self.body.clone());
-        Ok(Request { method, url, headers, body, login })
+        let body = match &self.body {
+            Some(body) => Some(body.resolve(cx).await?),
+            None => None,
+        };
+        let (method, url) = (self.method.clone(), self.url.clone());
+        Ok(Request { method, url, headers, body, graphql: self.graphql, login })
     }
 }
 
@@ -113,10 +156,12 @@ fn login_of(inputs: &Inputs, headers: &[(HeaderName, MaybeSecret)]) -> Result<Op
     Ok(login)
 }
 
-fn url_of(input: &'static str, text: &str) -> Result<Url, InputError> {
+/// The URL that the input `input` holds.
+pub fn url_of(input: &'static str, text: &str) -> Result<Url, InputError> {
     let help = "write for example `https://example.com/health`";
     let mut url = Url::parse(text).map_err(|error| {
-        let shown = if text.contains('@') { "this".to_owned() } else { format!("`{text}`") };
+        let long = text.contains('@') || text.len() > 200;
+        let shown = if long { "this".to_owned() } else { format!("`{text}`") };
         InputError::new(input, format!("{shown} is no URL: {error}"), help)
     })?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -154,11 +199,19 @@ pub struct Request {
     pub method: Method,
     pub url: Url,
     headers: HeaderMap,
-    body: Option<Vec<u8>>,
+    body: Option<Payload>,
+    /// The answer is that to a GraphQL query.
+    pub graphql: bool,
     login: Option<Login<Secret>>,
 }
 
 impl Request {
+    /// The same to another URL that the procedure names.
+    #[must_use]
+    pub fn to(&self, url: &Url) -> Self {
+        Self { url: url.clone(), ..self.clone() }
+    }
+
     pub async fn send(&self, client: &Client) -> reqwest::Result<Response> {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
@@ -170,7 +223,7 @@ impl Request {
             Some(Login::Bearer(token)) => request.bearer_auth(token.expose()),
         };
         if let Some(body) = &self.body {
-            request = request.body(body.clone());
+            request = request.body(body.clone().into_body());
         }
         request.headers(self.headers.clone()).send().await
     }

@@ -17,6 +17,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::super::{Context, ProbeError};
 use super::exchange::{Trace, mark};
+use super::way::Identity;
 
 /// The authorities that may vouch for a server.
 #[derive(Clone, Debug)]
@@ -132,6 +133,15 @@ pub enum Strictness {
 
 /// TLS with `trust`, or without any trust for a look that uses plain HTTP: that one costs next to nothing.
 pub fn client_config(trust: Option<(Trust, Strictness)>, trace: &Arc<Trace>) -> Result<ClientConfig, ProbeError> {
+    client_config_as(None, trust, trace)
+}
+
+/// As [`client_config`], with a certificate for servers that demand one.
+pub fn client_config_as(
+    identity: Option<&Identity>,
+    trust: Option<(Trust, Strictness)>,
+    trace: &Arc<Trace>,
+) -> Result<ClientConfig, ProbeError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| ProbeError::new("tls", format!("cannot set up TLS: {error}")))?;
@@ -139,7 +149,17 @@ pub fn client_config(trust: Option<(Trust, Strictness)>, trace: &Arc<Trace>) -> 
         return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
     };
     let witness = Witness { trust, strictness, trace: Arc::clone(trace) };
-    let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(witness)).with_no_client_auth();
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(witness));
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = (identity.chain.clone(), identity.key.clone_key());
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                ProbeError::new("bad_file", format!("the client certificate cannot be used: {error}"))
+                    .help("see that `key` belongs to `certificate`")
+            })?
+        }
+    };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)

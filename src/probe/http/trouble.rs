@@ -10,6 +10,7 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatibl
 
 use super::exchange::Trace;
 use super::tls::{Certificate, Presented};
+use super::way::place_of;
 use crate::model::unit::Quantity;
 
 /// A failed exchange.
@@ -22,13 +23,18 @@ pub fn explain(error: &reqwest::Error, url: &Url, trace: &Trace) -> String {
     let io = find_io(error).map(io::Error::kind);
     match io {
         Some(ErrorKind::ConnectionRefused) => format!("connection refused by {at}"),
+        Some(ErrorKind::NotFound) if trace.ready.get().is_none() => format!("{at} does not exist"),
         Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) if handshake => {
             format!("{at} closed the connection during the TLS handshake")
         }
         Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
             format!("{at} closed the connection without an answer")
         }
-        _ if trace.ready.get().is_none() => format!("cannot connect to {at}: {}", innermost(error)),
+        _ if trace.ready.get().is_none() => match innermost(error).as_str() {
+            "tunnel error: proxy authorization required" => format!("{at} demands a login: see `proxy_login`"),
+            "tunnel error: unsuccessful" => format!("{at} does not connect to {}", place_of(url)),
+            other => format!("cannot connect to {at}: {other}"),
+        },
         _ => match innermost(error).as_str() {
             "connection closed before message completed" => format!("{at} closed the connection without an answer"),
             parse @ ("invalid HTTP version parsed"
@@ -60,7 +66,9 @@ pub fn too_late(limit: Duration, url: &Url, trace: &Trace) -> String {
             format!("{begin}: connected to {at} after {}, TLS handshake not finished", shown(connect))
         }
         (Some(connect), None) => format!("{begin}: connected to {at} after {}, then no response", shown(connect)),
-        (None, _) if trace.addresses.get().is_some() => format!("{begin}: not connected to {at}"),
+        (None, _) if trace.addresses.get().is_some() || trace.via.get().is_some() => {
+            format!("{begin}: not connected to {at}")
+        }
         (None, _) => format!("{begin}: the name {} was not resolved", url.host_str().unwrap_or_default()),
     }
 }
@@ -76,15 +84,17 @@ pub fn lookup(error: &io::Error) -> String {
 }
 
 /// The address that was asked; all that were tried while none is connected, and the host where it is one of several.
+/// What stands before the server, as long as the talk is not with the server itself.
 fn place(url: &Url, trace: &Trace) -> String {
     let connected = trace.connect().is_some();
+    if let Some(via) = trace.via.get() {
+        return if trace.tls_began.get().is_some() { format!("{} through {via}", place_of(url)) } else { via.clone() };
+    }
     match trace.addresses.get() {
         Some(addresses) if addresses.len() == 1 || !connected => {
             addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
         }
-        Some(_) | None => {
-            format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default())
-        }
+        Some(_) | None => place_of(url),
     }
 }
 
@@ -172,7 +182,7 @@ fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e 
 }
 
 /// The I/O error that says something: the innermost.
-fn find_io<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e io::Error> {
+pub fn find_io<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e io::Error> {
     causes(error).filter_map(|cause| cause.downcast_ref()).last()
 }
 
