@@ -3,7 +3,7 @@
 mod find;
 mod format;
 mod look;
-mod matcher;
+pub(crate) mod matcher;
 mod scan;
 mod severity;
 mod source;

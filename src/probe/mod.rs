@@ -21,6 +21,9 @@ use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
 
 pub mod backup;
 pub mod command;
+pub mod compose;
+pub mod container;
+pub mod container_disk;
 pub mod database;
 pub mod disk;
 pub mod file;
@@ -28,6 +31,7 @@ pub mod http;
 pub mod load;
 pub mod log;
 pub mod memory;
+pub(crate) mod near;
 pub mod port;
 pub mod process;
 pub mod redis;
@@ -85,6 +89,9 @@ pub const KINDS: &[&Kind] = &[
     &command::KIND,
     &memory::KIND,
     &load::KIND,
+    &container::KIND,
+    &compose::KIND,
+    &container_disk::KIND,
 ];
 
 #[must_use]

@@ -4,6 +4,7 @@ pub mod act;
 pub mod again;
 pub mod answers;
 pub mod case;
+pub mod containers;
 pub mod lab;
 pub mod look;
 pub mod mariadb;
