@@ -32,12 +32,15 @@ pub mod load;
 pub mod log;
 pub mod memory;
 pub(crate) mod near;
+pub mod packages;
 pub mod port;
 pub mod process;
 pub mod redis;
 pub mod secrets;
 pub mod service;
 pub mod sql;
+pub(crate) mod tool;
+pub mod vulnerability;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
 pub trait Probe: Send + Sync {
@@ -92,6 +95,8 @@ pub const KINDS: &[&Kind] = &[
     &container::KIND,
     &compose::KIND,
     &container_disk::KIND,
+    &packages::KIND,
+    &vulnerability::KIND,
 ];
 
 #[must_use]
