@@ -208,3 +208,7 @@ fn set_lists_age(subject: &mut Subject, renewed: SystemTime, cx: &Context, renew
         subject.note(format!("the lists of packages are {age} old and know nothing newer; `{renew}` renews them"));
     }
 }
+
+fn note_no_lists(subject: &mut Subject, renew: &str) {
+    subject.note(format!("there are no lists of packages, so nothing newer is known; run `{renew}`"));
+}

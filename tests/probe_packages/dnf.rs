@@ -69,5 +69,9 @@ fn a_repository_that_dnf_has_no_lists_of_is_an_error_and_not_up_to_date() {
         fs::write("/etc/yum.repos.d/test.repo", repository).expect("a file");
         let error = Look::new("packages", json!({"manager": "dnf"})).run().expect_err("no lists");
         assert_eq!(error.code, "bad_answer", "{error}");
+        assert!(error.message.contains("no cache for 'test'"), "{error}");
+        fs::remove_file("/etc/yum.repos.d/test.repo").expect("a file");
+        let none = Look::new("packages", json!({"manager": "dnf"})).subject();
+        assert!(!none.facts.contains_key("pending"), "{none:?}");
     });
 }

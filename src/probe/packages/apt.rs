@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::simulation::{Line, lines};
-use super::{Asks, LISTED, Update, set_lists_age, set_updates};
+use super::{Asks, LISTED, Update, note_no_lists, set_lists_age, set_updates};
 use crate::model::fact::{Evidence, Observation, Subject};
 use crate::model::value::Value;
 use crate::probe::command::shortened;
@@ -56,9 +56,7 @@ pub async fn look(asks: &Asks<'_>) -> Result<Observation, ProbeError> {
                 set_updates(&mut seen, updates(&upgrade.stdout.text(), &held), true);
             }
         }
-        None => {
-            seen.subjects[0].note(format!("there are no lists of packages, so nothing newer is known; run `{RENEW}`"));
-        }
+        None => note_no_lists(&mut seen.subjects[0], RENEW),
     }
     Ok(seen)
 }
