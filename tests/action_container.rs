@@ -1,17 +1,15 @@
 //! Containers. No engine runs where these tests run, so a small server on a Unix socket stands for one: it answers as
 //! the Docker Engine API (v1.41 and later) documents it, and it says so in the tests' names.
 
-mod engine;
-
 use std::time::Duration;
 
-use engine::{DIGEST, Engine};
 use opsctl::action::Changed;
 use opsctl::model::fact::Subject;
 use opsctl::model::value::Value;
 use serde_json::json;
 
 use crate::support::act::Act;
+use crate::support::containers::{DIGEST, Engine};
 
 fn text<'s>(subject: &'s Subject, fact: &str) -> &'s str {
     match &subject.facts.get(fact) {

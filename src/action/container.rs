@@ -10,6 +10,7 @@ use super::{Action, ActionError, Context, Kind};
 use crate::model::action::{Effect, Plan};
 use crate::model::fact::{FactSpec, FactType, Observation};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::probe::container::engine::SOCKET;
 
 mod engine;
 mod image;
@@ -60,12 +61,7 @@ pub static KIND: Kind = Kind {
             need: Need::Optional,
             about: "how long a container may take to end before it is killed; what it was made with if not given",
         },
-        InputSpec {
-            name: "socket",
-            ty: InputType::Path,
-            need: Need::Default("/var/run/docker.sock"),
-            about: "where the engine listens; /run/podman/podman.sock for Podman",
-        },
+        SOCKET,
     ],
     facts: &[
         FactSpec::new("state_before", FactType::Text, "`running`, `exited`, `paused`, ... before"),
@@ -118,11 +114,11 @@ enum Which {
 
 enum Container {
     State(Change),
-    Pull { socket: PathBuf, image: image::Image },
+    Pull { socket: Option<PathBuf>, image: image::Image },
 }
 
 fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
-    let socket = inputs.path("socket").cloned().unwrap_or_default();
+    let socket = inputs.path("socket").cloned();
     let [name, project, service, image] =
         ["name", "project", "service", "image"].map(|input| inputs.text(input).map(str::to_owned));
     let grace = inputs.duration("grace");
@@ -181,14 +177,14 @@ impl Action for Container {
     fn plan<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<Plan, ActionError>> {
         match self {
             Self::State(change) => change.plan(cx).boxed(),
-            Self::Pull { socket, image } => image.plan(socket, cx).boxed(),
+            Self::Pull { socket, image } => image.plan(socket.as_deref(), cx).boxed(),
         }
     }
 
     fn perform<'a>(&'a self, plan: &'a Plan, cx: &'a Context) -> BoxFuture<'a, Result<Observation, ActionError>> {
         match self {
             Self::State(change) => change.perform(plan, cx).boxed(),
-            Self::Pull { socket, image } => image.perform(socket, plan, cx).boxed(),
+            Self::Pull { socket, image } => image.perform(socket.as_deref(), plan, cx).boxed(),
         }
     }
 }

@@ -22,7 +22,6 @@ pub mod container;
 pub mod database;
 pub mod git;
 pub mod http;
-mod near;
 pub mod packages;
 pub mod restore;
 mod run;

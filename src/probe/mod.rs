@@ -25,6 +25,9 @@ pub mod alerts;
 pub mod backup;
 pub mod certificate;
 pub mod command;
+pub mod compose;
+pub mod container;
+pub mod container_disk;
 pub mod cpu;
 pub mod database;
 pub mod disk;
@@ -44,7 +47,9 @@ pub mod load;
 pub mod log;
 pub mod memory;
 pub mod metric;
+pub(crate) mod near;
 pub mod network;
+pub mod packages;
 pub mod ping;
 pub mod port;
 pub mod pressure;
@@ -58,6 +63,8 @@ pub mod smart;
 pub mod sql;
 pub mod tcp;
 pub mod time;
+pub(crate) mod tool;
+pub mod vulnerability;
 
 /// Looks once at one kind of thing. The engine owns time limits, attempts and cancellation.
 pub trait Probe: Send + Sync {
@@ -129,6 +136,11 @@ pub const KINDS: &[&Kind] = &[
     &dns::KIND,
     &tcp::KIND,
     &ping::KIND,
+    &container::KIND,
+    &compose::KIND,
+    &container_disk::KIND,
+    &packages::KIND,
+    &vulnerability::KIND,
 ];
 
 #[must_use]

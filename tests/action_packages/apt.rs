@@ -1,6 +1,5 @@
 //! apt, with packages made for the test.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,78 +11,9 @@ use serde_json::json;
 
 use super::texts;
 use crate::support::act::Act;
+use crate::support::debian::{REPOSITORY, install, package, version};
 use crate::support::lab::again_inside;
 use crate::support::server::wait_until;
-
-const REPOSITORY: &str = "/srv/repository";
-
-/// A package that is made of `control` lines and files, whose paths are absolute; `DEBIAN/...` are its scripts.
-fn package(name: &str, version: &str, control: &str, files: &[(&str, &str)]) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let write = |path: &str, text: &str| {
-        let path = folder.path().join(path.trim_start_matches('/'));
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        fs::write(&path, text).expect("a file");
-        succeed("chmod", &["755", path.to_str().expect("a path")]);
-    };
-    let control = format!(
-        "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: Test <test@localhost>\n\
-         Description: made for a test\n{control}"
-    );
-    write("DEBIAN/control", &control);
-    for (path, text) in files {
-        write(path, text);
-    }
-    fs::create_dir_all(REPOSITORY).expect("a folder");
-    succeed("chmod", &["755", folder.path().to_str().expect("a path")]);
-    let to = format!("{REPOSITORY}/{name}_{version}.deb");
-    succeed("dpkg-deb", &["--build", "--root-owner-group", folder.path().to_str().expect("a path"), &to]);
-    index();
-}
-
-/// Makes the repository known, and nothing else: there is no network.
-fn index() {
-    let mut packages = String::new();
-    for entry in fs::read_dir(REPOSITORY).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            let path = path.to_str().expect("a path");
-            let (size, sum) = (fs::metadata(path).expect("a file").len(), succeed("sha256sum", &[path]));
-            let sum = sum.split(' ').next().expect("a sum");
-            let name = path.rsplit_once('/').expect("a name").1;
-            write!(
-                packages,
-                "{}\nFilename: ./{name}\nSize: {size}\nSHA256: {sum}\n\n",
-                succeed("dpkg-deb", &["-f", path]).trim_end()
-            )
-            .expect("text");
-        }
-    }
-    fs::write(format!("{REPOSITORY}/Packages"), packages).expect("an index");
-    for old in ["/etc/apt/sources.list", "/etc/apt/sources.list.d"] {
-        succeed("rm", &["-rf", old]);
-    }
-    fs::write("/etc/apt/sources.list", format!("deb [trusted=yes] file:{REPOSITORY} ./\n")).expect("a list");
-    succeed("apt-get", &["update"]);
-}
-
-fn succeed(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// The version that is installed; empty without one.
-fn version(name: &str) -> String {
-    let format = "--showformat=${db:Status-Status} ${Version}";
-    let output = Command::new("dpkg-query").args(["--show", format, name]).output().expect("dpkg-query");
-    let text = String::from_utf8(output.stdout).expect("text");
-    text.strip_prefix("installed ").unwrap_or_default().to_owned()
-}
-
-fn install(packages: &[&str]) {
-    succeed("apt-get", &[&["--yes", "install"], packages].concat());
-}
 
 fn apt(packages: &[&str]) -> Act {
     Act::new("packages", json!({"manager": "apt", "package": packages}))

@@ -60,7 +60,7 @@ impl Image {
         format!("/images/create?fromImage={}&tag={}", encoded(&self.repository), encoded(&self.digest))
     }
 
-    pub async fn plan(&self, socket: &Path, cx: &Context) -> Result<Plan, ActionError> {
+    pub async fn plan(&self, socket: Option<&Path>, cx: &Context) -> Result<Plan, ActionError> {
         let engine = Engine::connect(socket, cx).await?;
         Ok(match self.id(&engine).await? {
             Some(id) => Plan::settled(format!("{self} is there: {id}")),
@@ -68,7 +68,7 @@ impl Image {
         })
     }
 
-    pub async fn perform(&self, socket: &Path, plan: &Plan, cx: &Context) -> Result<Observation, ActionError> {
+    pub async fn perform(&self, socket: Option<&Path>, plan: &Plan, cx: &Context) -> Result<Observation, ActionError> {
         let (engine, begun) = (Engine::connect(socket, cx).await?, Instant::now());
         if !plan.settled {
             if plan.does != [format!("POST {}", self.path())] {

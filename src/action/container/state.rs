@@ -9,12 +9,13 @@ use tokio::time::{Instant, sleep};
 
 use super::engine::{Engine, encoded};
 use super::{Wanted, Which};
-use crate::action::near::near;
 use crate::action::{ActionError, Changed, Context};
 use crate::model::action::Plan;
 use crate::model::fact::{Observation, Subject};
 use crate::model::value::Value;
-use crate::probe::command::shortened;
+use crate::probe::container::description::Description;
+use crate::probe::container::log;
+use crate::probe::near::near;
 
 /// A container that was started has to stay up this long.
 const STAYS_UP: Duration = Duration::from_secs(1);
@@ -55,7 +56,7 @@ impl Seen {
 
 /// What the engine is asked to do.
 pub struct Change {
-    pub socket: PathBuf,
+    pub socket: Option<PathBuf>,
     pub which: Which,
     pub wanted: Wanted,
     pub grace: Option<Duration>,
@@ -63,7 +64,7 @@ pub struct Change {
 
 impl Change {
     pub async fn plan(&self, cx: &Context) -> Result<Plan, ActionError> {
-        let engine = Engine::connect(&self.socket, cx).await?;
+        let engine = Engine::connect(self.socket.as_deref(), cx).await?;
         let all = self.find(&engine).await?;
         let todo: Vec<&Seen> = all.iter().filter(|seen| self.is_to_be_done(seen)).collect();
         if todo.is_empty() {
@@ -90,7 +91,7 @@ impl Change {
     }
 
     pub async fn perform(&self, plan: &Plan, cx: &Context) -> Result<Observation, ActionError> {
-        let engine = Engine::connect(&self.socket, cx).await?;
+        let engine = Engine::connect(self.socket.as_deref(), cx).await?;
         let before = self.find(&engine).await?;
         if !plan.settled {
             self.refuse_change(plan, &before)?;
@@ -158,7 +159,7 @@ impl Change {
                 .help("something else has started it again: find out what");
         }
         let killed = if now.out_of_memory { ", for it used too much memory" } else { "" };
-        let lines = last_lines(engine, now).await;
+        let lines = log::last_lines(&engine.0, &now.id, now.terminal, LOG_LINES).await.unwrap_or_default();
         let said = if lines.is_empty() {
             "it printed nothing".to_owned()
         } else {
@@ -175,7 +176,7 @@ impl Change {
             Which::Name(name) => {
                 let answer = engine.get(&format!("/containers/{name}/json")).await?;
                 match answer.status {
-                    200 => Ok(vec![read(&serde_json::from_slice(&answer.body).unwrap_or_default())?]),
+                    200 => Ok(vec![read(serde_json::from_slice(&answer.body).unwrap_or_default())?]),
                     404 => Err(unknown(engine, name).await),
                     status => {
                         let message = format!("the engine does not tell of {name}: {status}, {}", answer.message());
@@ -271,32 +272,30 @@ async fn unknown(engine: &Engine<'_>, name: &str) -> ActionError {
 }
 
 async fn inspect(engine: &Engine<'_>, id: &str) -> Result<Seen, ActionError> {
-    read(&engine.json(&format!("/containers/{id}/json")).await?)
+    read(engine.json(&format!("/containers/{id}/json")).await?)
 }
 
-/// Reads the engine's description of a container.
-fn read(json: &Json) -> Result<Seen, ActionError> {
-    let text = |path: &str| json.pointer(path).and_then(Json::as_str).unwrap_or_default().to_owned();
-    let flag = |path: &str| json.pointer(path).and_then(Json::as_bool).unwrap_or(false);
-    let (id, running) = (text("/Id"), json.pointer("/State/Running").and_then(Json::as_bool));
-    let Some(running) = running.filter(|_| !id.is_empty()) else {
-        return Err(ActionError::before("bad_answer", "the engine's description of a container cannot be read")
-            .help("`docker inspect` shows it; is this the socket of a container engine?"));
-    };
+/// Takes what matters here out of the engine's description of a container.
+fn read(json: Json) -> Result<Seen, ActionError> {
+    let told: Description = serde_json::from_value(json).map_err(|error| {
+        let message = format!("the engine's description of a container cannot be read: {error}");
+        ActionError::before("bad_answer", message)
+            .help("`docker inspect` shows it; is this the socket of a container engine?")
+    })?;
     Ok(Seen {
-        name: text("/Name").trim_start_matches('/').to_owned(),
-        image: text("/Image"),
-        image_name: text("/Config/Image"),
-        status: text("/State/Status"),
-        running,
-        started_at: text("/State/StartedAt"),
-        restarts: json.pointer("/RestartCount").and_then(Json::as_u64).unwrap_or(0),
-        health: Some(text("/State/Health/Status")).filter(|health| !health.is_empty() && health != "none"),
-        exit: json.pointer("/State/ExitCode").and_then(Json::as_i64).unwrap_or(0),
-        out_of_memory: flag("/State/OOMKilled"),
-        policy: text("/HostConfig/RestartPolicy/Name"),
-        terminal: flag("/Config/Tty"),
-        id,
+        name: told.plain_name().to_owned(),
+        health: told.health().map(|health| health.status.clone()),
+        id: told.id,
+        image: told.image,
+        image_name: told.config.image,
+        status: told.state.status,
+        running: told.state.running,
+        started_at: told.state.started_at,
+        restarts: told.restart_count,
+        exit: told.state.exit_code,
+        out_of_memory: told.state.oom_killed,
+        policy: told.host_config.restart_policy.name,
+        terminal: told.config.tty,
     })
 }
 
@@ -305,24 +304,4 @@ async fn digest(engine: &Engine<'_>, image: &str) -> Option<String> {
     let json = engine.json(&format!("/images/{image}/json")).await.ok()?;
     let first = json.pointer("/RepoDigests/0")?.as_str()?;
     Some(first.split_once('@').map_or(first, |(_, digest)| digest).to_owned())
-}
-
-/// What a container printed last.
-async fn last_lines(engine: &Engine<'_>, seen: &Seen) -> Vec<String> {
-    let path = format!("/containers/{}/logs?stdout=true&stderr=true&tail={LOG_LINES}", seen.id);
-    let Ok(answer) = engine.get(&path).await else { return Vec::new() };
-    let text = if seen.terminal { answer.body } else { unframed(&answer.body) };
-    let text = String::from_utf8_lossy(&text).into_owned();
-    text.lines().map(|line| shortened(line, 200)).filter(|line| !line.is_empty()).collect()
-}
-
-/// Takes the headers out of a stream that carries several: 4 bytes for which one, 4 for the length that follows.
-fn unframed(mut stream: &[u8]) -> Vec<u8> {
-    let mut text = Vec::new();
-    while let Some((&[_, _, _, _, a, b, c, d], rest)) = stream.split_first_chunk::<8>() {
-        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX).min(rest.len());
-        text.extend_from_slice(&rest[..length]);
-        stream = &rest[length..];
-    }
-    text
 }

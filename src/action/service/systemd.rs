@@ -7,12 +7,12 @@ use self::job::{bounded, midway};
 use super::Wanted;
 use super::bus::Manager;
 use super::unit::Unit;
-use crate::action::near::near;
 use crate::action::run;
 use crate::action::{ActionError, Context};
 use crate::model::action::Plan;
 use crate::model::fact::{Observation, Subject};
 use crate::model::value::Value;
+use crate::probe::near::near;
 
 mod job;
 mod planned;
