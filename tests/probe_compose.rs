@@ -149,7 +149,7 @@ fn restarts_of_all_containers_of_a_service_are_summed_up_with_a_stand_in_for_doc
         let before = [("web", "restarts", Quantity::count(before))];
         let at = "2026-01-01T00:00:00Z".parse().expect("a time");
         let seen = engine.look("compose", json!({"project": "shop"})).before(at, &before).run().expect("a look");
-        of(&seen, "web").facts["new_restarts"].clone()
+        of(&seen, "web").facts["recent_restarts"].clone()
     };
     assert_eq!((new(0.0), new(1.0)), (Value::Integer(1), Value::Integer(0)));
     container(&engine, "shop-web-1", "web", json!({"restarts": 4, "created": "2026-01-01T12:00:00Z"}));

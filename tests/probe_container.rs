@@ -73,7 +73,7 @@ fn a_container_tells_how_it_is_with_a_stand_in_for_docker() {
     is(&seen, "image", "shop:1.0");
     is(&seen, "image_digest", DIGEST);
     is(&seen, "image_age", 7.0 * 86_400.0 + 3600.877);
-    has_no(&seen, &["exit", "new_restarts", "memory", "cpu", "log_lines"]);
+    has_no(&seen, &["exit", "recent_restarts", "memory", "cpu", "log_lines"]);
     assert!(seen.notes.is_empty() && engine.changes().is_empty(), "{seen:?}");
 }
 
@@ -147,11 +147,11 @@ fn restarts_since_the_earlier_run_are_counted_with_a_stand_in_for_docker() {
         look(&engine, json!({"name": "web"})).before(at.parse().expect("a time"), &before).subject()
     };
     engine.container("web", json!({"restarts": 5}));
-    is(&since(3.0, "2026-01-01T00:30:00Z"), "new_restarts", 2);
-    is(&since(5.0, "2026-01-01T00:30:00Z"), "new_restarts", 0);
-    is(&since(9.0, "2026-01-01T00:30:00Z"), "new_restarts", 5);
+    is(&since(3.0, "2026-01-01T00:30:00Z"), "recent_restarts", 2);
+    is(&since(5.0, "2026-01-01T00:30:00Z"), "recent_restarts", 0);
+    is(&since(9.0, "2026-01-01T00:30:00Z"), "recent_restarts", 5);
     // Made anew since then: all of its restarts are new.
-    is(&since(3.0, "2025-12-30T00:00:00Z"), "new_restarts", 5);
+    is(&since(3.0, "2025-12-30T00:00:00Z"), "recent_restarts", 5);
 }
 
 #[test]

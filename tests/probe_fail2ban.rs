@@ -111,7 +111,7 @@ fn each_jail_tells_its_failures_and_bans() {
     assert_eq!(names, ["ssh", "web"]);
     for subject in &seen.subjects {
         assert_eq!((is(subject, "answers"), is(subject, "active")), (Some(true), Some(true)), "{subject:?}");
-        assert_eq!((number(subject, "total_banned"), number(subject, "new_bans")), (Some(1.0), None), "{subject:?}");
+        assert_eq!((number(subject, "total_banned"), number(subject, "recent_bans")), (Some(1.0), None), "{subject:?}");
     }
     assert_eq!(number(&seen.subjects[0], "total_failed"), Some(2.0));
     let evidence: Vec<_> = seen.evidence.iter().map(|one| (one.title.as_str(), one.lines.join(" "))).collect();
@@ -121,7 +121,7 @@ fn each_jail_tells_its_failures_and_bans() {
         let counted =
             [("ssh", "total_banned", Quantity::count(bans)), ("ssh", "total_failed", Quantity::count(failures))];
         let later = fail2ban.look().before(Utc::now(), &counted).run().expect("a look").subjects.remove(0);
-        (number(&later, "new_bans"), number(&later, "new_failures"))
+        (number(&later, "recent_bans"), number(&later, "recent_failures"))
     };
     assert_eq!(before(0.0, 2.0), (Some(1.0), Some(0.0)));
     assert_eq!(before(9.0, 9.0), (Some(1.0), Some(2.0)), "the server was started anew");

@@ -8,6 +8,7 @@ use opsctl::model::unit::{Dimension, Quantity};
 use opsctl::model::value::Value;
 use serde_json::json;
 
+use crate::support::case::Case;
 use crate::support::lab::again_inside;
 use crate::support::look::Look;
 
@@ -44,20 +45,20 @@ fn traffic_over_the_interval_is_seen_in_both_directions() {
 }
 
 #[test]
-fn errors_are_told_since_the_newest_earlier_run_and_nothing_is_expected_of_that_in_the_first() {
+fn errors_are_told_since_the_newest_earlier_run() {
     let first = loopback().subject();
     let errors = first.facts["errors"].history_number().expect("a count");
-    assert!(!first.facts.contains_key("new_errors") && first.inapplicable.contains(&"new_errors".to_owned()));
+    assert!(!first.facts.contains_key("recent_errors"), "there is no earlier run: {first:?}");
 
     let moment_ago = Utc::now() - TimeDelta::milliseconds(10);
     let again = loopback().before(moment_ago, &[("lo", "errors", errors), ("eth9", "drops", errors)]).subject();
-    assert_eq!(again.facts["new_errors"], Value::count(0));
-    assert!(again.inapplicable.contains(&"new_drops".to_owned()), "nothing is known of its drops: {again:?}");
+    assert_eq!(again.facts["recent_errors"], Value::count(0));
+    assert!(!again.facts.contains_key("recent_drops"), "nothing is known of its drops: {again:?}");
 
     let before_the_start = Utc::now() - TimeDelta::days(20_000);
     let many = Quantity::count(1e9);
     let after_a_restart = loopback().before(before_the_start, &[("lo", "errors", many)]).subject();
-    assert_eq!(after_a_restart.facts["new_errors"], after_a_restart.facts["errors"]);
+    assert_eq!(after_a_restart.facts["recent_errors"], after_a_restart.facts["errors"]);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn a_machine_without_a_network_is_down_and_nothing_else_is_expected_of_it() {
     again_inside(&[], || {
         let seen = Look::new("network", json!({ "interval": "100ms" })).subject();
         assert_eq!((seen.name.as_str(), &seen.facts["up"]), ("network", &Value::Bool(false)));
-        assert!(seen.inapplicable.contains(&"new_errors".to_owned()), "{seen:?}");
+        assert!(seen.inapplicable.contains(&"recent_errors".to_owned()), "{seen:?}");
     });
 }
 
@@ -97,4 +98,14 @@ fn a_pulled_cable_is_seen_and_interfaces_of_containers_are_left_out() {
         let changes = |seen: &Subject| seen.facts["link_changes"].history_number().expect("a count").amount();
         assert!(changes(&plugged) > changes(&pulled), "{plugged:?}");
     });
+}
+
+#[test]
+fn in_a_first_run_nothing_is_expected_of_what_happened_since_an_earlier_one() {
+    let step = "title: Network\nsteps:\n  - id: network\n    probe: { network: { interface: lo, interval: 100ms } }\n";
+    let case = Case::new("recent").site("");
+    let case = case.procedure("daily/network.yaml", &format!("{step}    expect: {{ recent_errors: 0 }}\n"));
+    let first = case.run(["daily", "network"]).exits(0);
+    first.says("SKIP  network").says("no earlier run to compare with yet");
+    case.run(["daily", "network"]).exits(0).says("PASS  network");
 }

@@ -112,7 +112,9 @@ pub fn step(subjects: &[SubjectResult]) -> (Outcome, Option<String>) {
     }
     let counting = subjects.iter().map(|subject| subject.outcome).filter(|outcome| *outcome != Outcome::Skipped);
     let Some(worst) = counting.max() else {
-        return (Outcome::Skipped, Some("does not apply to anything that is here".to_owned()));
+        let known = subjects.iter().find_map(|subject| subject.notes.first());
+        let reason = known.map_or("does not apply to anything that is here", String::as_str);
+        return (Outcome::Skipped, Some(reason.to_owned()));
     };
     let reason = subjects.iter().find(|subject| subject.outcome == worst).and_then(why);
     (worst, reason)

@@ -1,9 +1,9 @@
 //! One step: its looks, within the time limit, as often as `retry` allows, and the verdict on what was seen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -71,11 +71,16 @@ impl Looker {
 /// As many earlier runs as any condition can ask for.
 const MOST_RUNS: u32 = 1000;
 
+/// Why nothing was expected of what happened since then.
+const NO_EARLIER_RUN: &str = "no earlier run to compare with yet";
+
 /// What was seen of one step before.
 struct OfStep {
     settings: Arc<Settings>,
     procedure: ProcedureId,
     step: StepId,
+    /// The subjects that an earlier run saw, if a look has asked.
+    known: Mutex<Option<HashSet<String>>>,
 }
 
 impl std::fmt::Debug for OfStep {
@@ -90,12 +95,33 @@ impl Past for OfStep {
             let facts: Vec<String> = facts.iter().map(|&fact| fact.to_owned()).collect();
             let readings = self.settings.history.readings(&self.procedure, &self.step, &facts, 1).await;
             let newest = |(key, readings): (_, Vec<Reading>)| Some((key, *readings.first()?));
-            readings.into_iter().filter_map(newest).collect()
+            let found: HashMap<(String, String), Reading> = readings.into_iter().filter_map(newest).collect();
+            if let Ok(mut known) = self.known.lock() {
+                known.get_or_insert_default().extend(found.keys().map(|(subject, _)| subject.clone()));
+            }
+            found
         })
     }
 
     fn runs_of<'p>(&'p self, procedure: &'p ProcedureId) -> BoxFuture<'p, Result<Vec<PastRun>, String>> {
         self.settings.history.runs_of(procedure, self.settings.run)
+    }
+}
+
+impl OfStep {
+    /// Nothing is expected of what happened since an earlier run where there was none.
+    fn settle(&self, observation: &mut Observation, looks: &[Made], asked: &[String]) {
+        let known = self.known.lock().ok().and_then(|known| known.clone());
+        let Some(known) = known else { return };
+        let recent: Vec<&str> =
+            looks.iter().flat_map(|made| made.kind.facts).filter(|fact| fact.recent).map(|fact| fact.name).collect();
+        for subject in observation.subjects.iter_mut().filter(|subject| !known.contains(&subject.name)) {
+            let unseen: Vec<&str> = recent.iter().copied().filter(|&fact| !subject.facts.contains_key(fact)).collect();
+            if unseen.iter().any(|&fact| asked.iter().any(|asked| asked == fact)) {
+                subject.note(NO_EARLIER_RUN);
+            }
+            subject.inapplicable.extend(unseen.into_iter().map(str::to_owned));
+        }
     }
 }
 
@@ -210,11 +236,13 @@ impl Task {
         let cancel = self.looker.stop.child_token();
         let mut cx = self.looker.context(&self.settings, limit, cancel.clone());
         cx.asked = self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect();
-        cx.past = Arc::new(OfStep {
+        let past = Arc::new(OfStep {
             settings: Arc::clone(&self.settings),
             procedure: self.procedure().id.clone(),
             step: self.step().id.clone(),
+            known: Mutex::default(),
         });
+        cx.past = Arc::clone(&past) as Arc<dyn Past>;
         let mut all = pin!(join_all(looks.iter().map(|made| one_look(made, &cx))));
         let ended = tokio::select! {
             biased;
@@ -230,7 +258,13 @@ impl Task {
             },
         };
         cancel.cancel();
-        ended
+        match ended {
+            Attempt::Seen(mut observation) => {
+                past.settle(&mut observation, looks, &cx.asked);
+                Attempt::Seen(observation)
+            }
+            unseen => unseen,
+        }
     }
 
     async fn judge(&self, seen: Attempt, result: &mut StepResult) {
@@ -269,6 +303,11 @@ impl Task {
             .collect();
         result.evidence = observation.evidence;
         (result.outcome, result.reason) = judge::step(&result.subjects);
+        // What could not be judged yet must not look like a plain pass.
+        let unjudged = |subject: &SubjectResult| subject.notes.iter().any(|note| note == NO_EARLIER_RUN);
+        if result.outcome == Outcome::Passed && result.subjects.iter().any(unjudged) {
+            result.reason.get_or_insert_with(|| NO_EARLIER_RUN.to_owned());
+        }
         result.skip = (result.outcome == Outcome::Skipped).then_some(Skip::Condition);
     }
 

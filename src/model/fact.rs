@@ -1,5 +1,7 @@
 //! Facts: what a probe kind can report, and what a probe saw.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -78,18 +80,36 @@ pub struct FactSpec {
     /// Every step with an expectation also expects this yes-or-no fact to be true, unless it names this fact or one
     /// of these. For "the target answers at all", so that an outage is a failure and not an inability to look.
     pub implied: Option<&'static [&'static str]>,
+    /// What happened since the newest earlier run of the step. Where there is none, nothing is expected of it.
+    pub recent: bool,
     pub about: &'static str,
 }
 
 impl FactSpec {
     #[must_use]
     pub const fn new(name: &'static str, ty: FactType, about: &'static str) -> Self {
-        Self { name, ty, family: false, implied: None, about }
+        Self { name, ty, family: false, implied: None, recent: false, about }
     }
 
     #[must_use]
     pub const fn family(name: &'static str, ty: FactType, about: &'static str) -> Self {
-        Self { name, ty, family: true, implied: None, about }
+        Self { name, ty, family: true, implied: None, recent: false, about }
+    }
+
+    /// Of what happened since the newest earlier run.
+    #[must_use]
+    pub const fn recent(name: &'static str, ty: FactType, about: &'static str) -> Self {
+        Self { name, ty, family: false, implied: None, recent: true, about }
+    }
+
+    /// What it means, for people.
+    #[must_use]
+    pub fn explained(&self) -> Cow<'static, str> {
+        if self.recent {
+            format!("{}. Nothing is expected of it in a first run", self.about).into()
+        } else {
+            self.about.into()
+        }
     }
 
     #[must_use]
@@ -100,7 +120,7 @@ impl FactSpec {
     /// Implied, but not where the step names one of `others`.
     #[must_use]
     pub const fn implied_unless(name: &'static str, others: &'static [&'static str], about: &'static str) -> Self {
-        Self { name, ty: FactType::Bool, family: false, implied: Some(others), about }
+        Self { name, ty: FactType::Bool, family: false, implied: Some(others), recent: false, about }
     }
 }
 

@@ -83,11 +83,7 @@ const FACTS: &[FactSpec] = &[
         FactType::Count,
         "of a service: how often the engine has started its containers again by itself",
     ),
-    FactSpec::new(
-        "new_restarts",
-        FactType::Count,
-        "the same since the newest earlier run of this step; missing in the first",
-    ),
+    FactSpec::recent("recent_restarts", FactType::Count, "the same since the newest earlier run of this step"),
     FactSpec::new(
         "exit",
         FactType::Count,
@@ -97,7 +93,7 @@ const FACTS: &[FactSpec] = &[
 
 /// Facts of the project that no service has, and the other way round: nothing is expected of them there.
 const OF_PROJECT: [&str; 2] = ["complete", "services"];
-const OF_SERVICE: [&str; 7] = ["running", "succeeded", "containers", "healthy", "restarts", "new_restarts", "exit"];
+const OF_SERVICE: [&str; 7] = ["running", "succeeded", "containers", "healthy", "restarts", "recent_restarts", "exit"];
 /// Facts of a service that a job does not have, and the other way round.
 const NOT_OF_JOB: [&str; 2] = ["running", "healthy"];
 const OF_JOB: &str = "succeeded";
@@ -269,8 +265,8 @@ impl Compose {
             return subject;
         }
         subject.set("restarts", Value::count(containers.iter().map(|told| told.restart_count).sum()));
-        if let Some(grown) = new_restarts(name, containers, earlier) {
-            subject.set("new_restarts", Value::count(grown));
+        if let Some(grown) = recent_restarts(name, containers, earlier) {
+            subject.set("recent_restarts", Value::count(grown));
         }
         let worst = containers.iter().filter_map(Description::exit).max_by_key(|exit| exit.abs());
         if let Some(exit) = worst {
@@ -291,7 +287,7 @@ impl Compose {
 }
 
 /// With one container as [`grown`]; the sum of several says nothing when some of them are new.
-fn new_restarts(
+fn recent_restarts(
     service: &str,
     containers: &[Description],
     earlier: &HashMap<(String, String), Reading>,

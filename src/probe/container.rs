@@ -104,11 +104,7 @@ const FACTS: &[FactSpec] = &[
         FactType::Count,
         "how often the engine has started it again by itself since the container was made or somebody started it",
     ),
-    FactSpec::new(
-        "new_restarts",
-        FactType::Count,
-        "the same since the newest earlier run of this step; missing in the first",
-    ),
+    FactSpec::recent("recent_restarts", FactType::Count, "the same since the newest earlier run of this step"),
     FactSpec::new("exit", FactType::Count, "exit status of its last end; missing while it runs"),
     FactSpec::new("oom_killed", FactType::Bool, "it used too much memory, and it or one of its processes was killed"),
     FactSpec::new("image", FactType::Text, "the image that it was made from, as it was named then"),

@@ -41,15 +41,19 @@ pub static KIND: Kind = Kind {
         FactSpec::implied("active", "the jail is there and at work; false of one that was asked for in vain"),
         FactSpec::new("banned", FactType::Count, "addresses that are banned now"),
         FactSpec::new("total_banned", FactType::Count, "bans since the server started"),
-        FactSpec::new(
-            "new_bans",
+        FactSpec::recent(
+            "recent_bans",
             FactType::Count,
             "`total_banned` since this step's newest earlier run, or since the server started if fewer are counted now \
-             than then; missing in the first run",
+             than then",
         ),
         FactSpec::new("failed", FactType::Count, "failures that count towards a ban now"),
         FactSpec::new("total_failed", FactType::Count, "failures since the server started"),
-        FactSpec::new("new_failures", FactType::Count, "`total_failed` since this step's newest earlier run, likewise"),
+        FactSpec::recent(
+            "recent_failures",
+            FactType::Count,
+            "`total_failed` since this step's newest earlier run, likewise",
+        ),
     ],
     example: include_str!("../../examples/probes/fail2ban.yaml"),
     limit: Duration::from_secs(30),
@@ -59,9 +63,9 @@ pub static KIND: Kind = Kind {
 /// What the client says of a jail, the fact that it is, and that of its growth.
 const COUNTS: [(&str, &str, Option<&str>); 4] = [
     ("Currently banned", "banned", None),
-    ("Total banned", "total_banned", Some("new_bans")),
+    ("Total banned", "total_banned", Some("recent_bans")),
     ("Currently failed", "failed", None),
-    ("Total failed", "total_failed", Some("new_failures")),
+    ("Total failed", "total_failed", Some("recent_failures")),
 ];
 
 /// Banned addresses that are shown of a jail.

@@ -17,9 +17,6 @@ pub struct Earlier {
 /// Servers tell their age in whole seconds.
 const AGE_STEP: Duration = Duration::from_secs(1);
 
-/// The note of a fact that needs an earlier run.
-pub const NO_EARLIER_RUN: &str = "no earlier run of this step is in the journal to compare with";
-
 impl Earlier {
     pub async fn of(subject: &str, facts: &[&'static str], cx: &Context) -> Self {
         let readings = cx.past.newest(facts).await.into_iter();
@@ -38,10 +35,6 @@ impl Earlier {
         let (before, elapsed) = self.reading(fact)?;
         let began_anew = age.is_some_and(|age| age + AGE_STEP < elapsed);
         Some(if began_anew { now } else { now.checked_sub(before as u64).unwrap_or(now) })
-    }
-
-    pub fn is_nothing(&self) -> bool {
-        self.readings.is_empty()
     }
 
     /// What `fact` was, and how long ago.

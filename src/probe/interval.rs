@@ -78,12 +78,11 @@ impl Growth {
         Ok(Self { earlier, boot: boot(cx.now, up) })
     }
 
-    /// Sets the fact `counter`, and `growth`, of which nothing can be expected while there is no earlier run.
+    /// Sets the fact `counter`, and `growth` if there was an earlier run.
     pub fn set(&self, subject: &mut Subject, counter: &'static str, growth: &'static str, count: u64) {
         subject.set(counter, Value::count(count));
-        match self.earlier.get(&(subject.name.clone(), counter.to_owned())) {
-            Some(earlier) => subject.set(growth, Value::count(grown(count, *earlier, self.boot))),
-            None => subject.inapplicable.push(growth.to_owned()),
+        if let Some(earlier) = self.earlier.get(&(subject.name.clone(), counter.to_owned())) {
+            subject.set(growth, Value::count(grown(count, *earlier, self.boot)));
         }
     }
 }

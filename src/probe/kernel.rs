@@ -74,11 +74,7 @@ const FACTS: &[FactSpec] = &[
         FactType::Count,
         "the kernel's own count since the machine started, which every user may read",
     ),
-    FactSpec::new(
-        "new_oom_kills",
-        FactType::Count,
-        "how many of them since the newest earlier run; nothing is expected of it in the first one",
-    ),
+    FactSpec::recent("recent_oom_kills", FactType::Count, "how many of them since the newest earlier run"),
     FactSpec::new(
         "readable",
         FactType::Bool,
@@ -87,7 +83,7 @@ const FACTS: &[FactSpec] = &[
 ];
 
 /// Facts that are known whether the log can be read or not.
-const KNOWN: [&str; 3] = ["oom_kills_since_start", "new_oom_kills", "readable"];
+const KNOWN: [&str; 3] = ["oom_kills_since_start", "recent_oom_kills", "readable"];
 
 /// How many lines are shown as evidence.
 const SHOWN: usize = 30;
@@ -149,7 +145,7 @@ impl Kernel {
         }
         let vmstat = fs::read_to_string("/proc/vmstat").unwrap_or_default();
         if let Some(kills) = oom_kills(&vmstat) {
-            growth.set(&mut subject, "oom_kills_since_start", "new_oom_kills", kills);
+            growth.set(&mut subject, "oom_kills_since_start", "recent_oom_kills", kills);
         }
         Ok(Observation { subjects: vec![subject], evidence })
     }

@@ -51,19 +51,15 @@ const FACTS: &[FactSpec] = &[
     FactSpec::new("rx_packets", FactType::Rate, "packets received over the interval"),
     FactSpec::new("tx_packets", FactType::Rate, "packets sent over the interval"),
     FactSpec::new("errors", FactType::Count, "packets damaged on the way or impossible to send, since the start"),
-    FactSpec::new(
-        "new_errors",
-        FactType::Count,
-        "how many of them since the newest earlier run; nothing is expected of it in the first one",
-    ),
+    FactSpec::recent("recent_errors", FactType::Count, "how many of them since the newest earlier run"),
     FactSpec::new(
         "drops",
         FactType::Count,
         "packets given up since the start: for want of room, or since nobody here wanted them, which is harmless",
     ),
-    FactSpec::new("new_drops", FactType::Count, "how many of them since the newest earlier run"),
+    FactSpec::recent("recent_drops", FactType::Count, "how many of them since the newest earlier run"),
     FactSpec::new("link_changes", FactType::Count, "how often the link went or came back since the start"),
-    FactSpec::new("new_link_changes", FactType::Count, "how often since the newest earlier run"),
+    FactSpec::recent("recent_link_changes", FactType::Count, "how often since the newest earlier run"),
 ];
 
 const DEV: &str = "/proc/net/dev";
@@ -191,10 +187,10 @@ fn describe(name: &str, measured: &Measured<BTreeMap<String, Counters>>, growth:
     let packets = |before, after| Value::Number(Quantity::per_second(per_second(before, after)));
     subject.set("rx_packets", packets(before.rx_packets, after.rx_packets));
     subject.set("tx_packets", packets(before.tx_packets, after.tx_packets));
-    growth.set(&mut subject, "errors", "new_errors", after.errors);
-    growth.set(&mut subject, "drops", "new_drops", after.drops);
+    growth.set(&mut subject, "errors", "recent_errors", after.errors);
+    growth.set(&mut subject, "drops", "recent_drops", after.drops);
     if let Some(changes) = interface.and_then(|interface| interface.link_changes) {
-        growth.set(&mut subject, "link_changes", "new_link_changes", changes);
+        growth.set(&mut subject, "link_changes", "recent_link_changes", changes);
     }
     subject
 }
@@ -223,6 +219,8 @@ eth0:1: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0
     fn nothing_but_a_network_is_expected_of_a_machine_without_one() {
         let seen = nothing();
         assert_eq!(seen.facts["up"], Value::Bool(false));
-        assert!(seen.inapplicable.contains(&"new_errors".to_owned()) && !seen.inapplicable.contains(&"up".to_owned()));
+        assert!(
+            seen.inapplicable.contains(&"recent_errors".to_owned()) && !seen.inapplicable.contains(&"up".to_owned())
+        );
     }
 }

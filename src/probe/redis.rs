@@ -26,7 +26,7 @@ mod slow_log;
 pub static KIND: Kind = Kind {
     name: "redis",
     about: "a Redis or Valkey server: login, PING, and what INFO tells. `recent_...` is what happened since this step's \
-            newest earlier run, or since the server started if that is later; missing in the first run",
+            newest earlier run, or since the server started if that is later",
     inputs: INPUTS,
     facts: FACTS,
     example: include_str!("../../examples/probes/redis.yaml"),
@@ -70,7 +70,7 @@ const FACTS: &[FactSpec] = &[
         FactType::Count,
         "refused since the start because there were too many (`maxclients`)",
     ),
-    FactSpec::new(
+    FactSpec::recent(
         "recent_rejected_connections",
         FactType::Count,
         "`rejected_connections` since this step's newest earlier run",
@@ -90,12 +90,12 @@ const FACTS: &[FactSpec] = &[
          above 1 is wasted, below 1 is swapped out. Says little of a server that holds only some megabytes",
     ),
     FactSpec::new("evictions", FactType::Count, "keys removed since the start because memory was short"),
-    FactSpec::new("recent_evictions", FactType::Count, "`evictions` since this step's newest earlier run"),
+    FactSpec::recent("recent_evictions", FactType::Count, "`evictions` since this step's newest earlier run"),
     FactSpec::new("keys", FactType::Count, "in all databases; those of one are `info: { db0.keys: ... }`"),
     FactSpec::new("hits", FactType::Count, "keys that were looked up and found since the start"),
     FactSpec::new("misses", FactType::Count, "keys that were looked up and not found since the start"),
     FactSpec::new("hit_ratio", FactType::Percent, "`hits` of both since the start; missing before the first look-up"),
-    FactSpec::new(
+    FactSpec::recent(
         "recent_hit_ratio",
         FactType::Percent,
         "`hit_ratio` since this step's newest earlier run; missing when no key was looked up since then",
@@ -106,7 +106,7 @@ const FACTS: &[FactSpec] = &[
         "commands that the slow log recorded since the start, the newest as evidence; missing where it records none \
          (`slowlog-log-slower-than` is negative)",
     ),
-    FactSpec::new("recent_slow_commands", FactType::Count, "`slow_commands` since this step's newest earlier run"),
+    FactSpec::recent("recent_slow_commands", FactType::Count, "`slow_commands` since this step's newest earlier run"),
     FactSpec::new("loading", FactType::Bool, "still loads its data from disk"),
     FactSpec::new("saving", FactType::Bool, "writes a snapshot or a new append-only file right now"),
     FactSpec::new(

@@ -82,11 +82,11 @@ const FACTS: &[FactSpec] = &[
         FactType::Count,
         "how often systemd started the service again by itself since somebody started it last",
     ),
-    FactSpec::new(
-        "new_restarts",
+    FactSpec::recent(
+        "recent_restarts",
         FactType::Count,
         "`restarts` since this step's newest earlier run, or since somebody started it if fewer are counted now than \
-         then; missing in the first run",
+         then",
     ),
     FactSpec::new(
         "result",
@@ -228,9 +228,9 @@ impl Services {
             }
             unit.describe(full, &mut subject);
             if let Some(before) = earlier.get(&(name.clone(), "restarts".to_owned()))
-                && let Some(grown) = unit.new_restarts(before.value.amount())
+                && let Some(grown) = unit.recent_restarts(before.value.amount())
             {
-                subject.set("new_restarts", Value::count(grown));
+                subject.set("recent_restarts", Value::count(grown));
             }
             if let Some(timer) = unit.timer() {
                 timer::describe(&timer, systemd, &mut subject).await;

@@ -88,10 +88,13 @@ pub fn kinds() -> String {
     text
 }
 
+/// Where the clause begins behind the name of a kind.
+const LIST: usize = 15;
+
 /// The first clause; the topic itself has the rest.
 fn clause(text: &mut String, name: &str, about: &str) {
     let clause = about.split([';', ':', '.']).next().unwrap_or_default();
-    paragraph(text, &format!("  {name:<9} "), 12, clause);
+    paragraph(text, &format!("  {name:<LIST$}"), LIST + 2, clause);
 }
 
 fn probe_kind(kind: &probe::Kind) -> String {
@@ -137,7 +140,7 @@ fn facts(text: &mut String, what_for: &str, specs: &[FactSpec]) {
     writeln!(text, "\nFacts, {what_for}:").ok();
     for fact in specs {
         let name = if fact.family { format!("{}: {{ NAME: }}", fact.name) } else { fact.name.to_owned() };
-        entry(text, 2, &name, fact.ty.describe().0, fact.about);
+        entry(text, 2, &name, fact.ty.describe().0, &fact.explained());
     }
     text.push('\n');
 }
@@ -292,7 +295,8 @@ Conditions, for every fact of `expect` and `prefer`:
                                   least half a day old (hour, day, week; falls)
   { all: [...] }, { any: [...] }, { not: ... }
 
-Units: %, B KiB MiB GiB TiB (kB MB GB TB), ms s m h d w, /s /min, B/s KiB/s MiB/s GiB/s Mbit/s Gbit/s
+Units: %, B KiB MiB GiB TiB (kB MB GB TB), ms s m h d w, /s /min,
+       B/s KiB/s MiB/s GiB/s Mbit/s Gbit/s
 A fact that is missing satisfies nothing: the step could not tell.
 ";
 

@@ -86,7 +86,7 @@ fn facts(text: &mut String, specs: &[FactSpec]) {
             Some([]) => ". Expected to be true by every step that does not name it",
             Some(_) => ". Expected to be true unless the step says otherwise",
         };
-        writeln!(text, "| `{name}` | {} | {}{implied} |", fact.ty.describe().0, cell(fact.about)).ok();
+        writeln!(text, "| `{name}` | {} | {}{implied} |", fact.ty.describe().0, cell(&fact.explained())).ok();
     }
 }
 

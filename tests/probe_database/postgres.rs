@@ -146,7 +146,6 @@ fn deadlocks_since_the_last_run_are_counted() {
     let look = || ask(&url).asked(&["recent_deadlocks"]);
     let before = answers(&look());
     assert!(!has(&before, "recent_deadlocks"), "{before:?}");
-    assert_eq!(before.notes, ["no earlier run of this step is in the journal to compare with"]);
     let [mut first, mut second] = [Client::new(&url), Client::new(&url)];
     first.run("BEGIN; UPDATE ticket SET t = 'a' WHERE id = 1").expect("a lock");
     second.run("BEGIN; UPDATE ticket SET t = 'b' WHERE id = 2").expect("a lock");

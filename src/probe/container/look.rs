@@ -148,7 +148,7 @@ impl<'l> Look<'l> {
         }
         subject.set("restarts", Value::count(told.restart_count));
         if let Some(grown) = grown(&told, self.earlier.get(&(name.clone(), "restarts".to_owned()))) {
-            subject.set("new_restarts", Value::count(grown));
+            subject.set("recent_restarts", Value::count(grown));
         }
         if let Some(exit) = told.exit() {
             subject.set("exit", Value::Integer(exit));

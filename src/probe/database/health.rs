@@ -34,7 +34,7 @@ pub static KIND: Kind = Kind {
             something of it, or gathers. What the user may not see is missing, with the right that is needed: \
             `pg_monitor` in PostgreSQL; PROCESS and REPLICA MONITOR (REPLICATION CLIENT) in MariaDB and MySQL. \
             `recent_...` is what happened since this step's newest earlier run, or since the server began to count if \
-            that is later; missing in the first run. Facts of one kind of server are passed over for the other",
+            that is later. Facts of one kind of server are passed over for the other",
     inputs: &[
         InputSpec { about: "which database of the site file: mysql://, mariadb:// or postgres://", ..DATABASE },
         InputSpec {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::Context;
-use super::super::growth::{Earlier, NO_EARLIER_RUN};
+use super::super::growth::Earlier;
 use super::super::sql::trouble::one_line;
 use crate::model::fact::{Evidence, Subject};
 use crate::model::unit::{Dimension, Quantity};
@@ -126,7 +126,6 @@ impl Info {
             }
             Some((0, 0)) => {}
             Some((hits, misses)) => subject.set("recent_hit_ratio", percent(hits, hits.saturating_add(misses))),
-            None if cx.asked.iter().any(|fact| fact.starts_with("recent_")) => subject.note(NO_EARLIER_RUN),
             None => {}
         }
     }

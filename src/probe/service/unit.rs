@@ -140,7 +140,7 @@ impl Unit {
 
     /// Since there were as many as `before`. A smaller number was begun anew when somebody started the service.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter is whole and positive")]
-    pub fn new_restarts(&self, before: f64) -> Option<u64> {
+    pub fn recent_restarts(&self, before: f64) -> Option<u64> {
         let restarts = self.properties.number("NRestarts")?;
         Some(restarts.checked_sub(before as u64).unwrap_or(restarts))
     }

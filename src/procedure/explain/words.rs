@@ -85,7 +85,7 @@ pub fn member(word: &str) -> Option<String> {
             let name = if fact.family { format!("{}: {{ NAME: }}", fact.name) } else { fact.name.to_owned() };
             let (ty, example) = fact.ty.describe();
             writeln!(text, "{word} (fact of the {kind} {of})\n").ok();
-            entry(&mut text, 2, &name, ty, fact.about);
+            entry(&mut text, 2, &name, ty, &fact.explained());
             writeln!(text, "\n  A condition on it: `{example}`; see `opsctl explain conditions`\n").ok();
         }
         if let Some(input) = input(inputs, member) {

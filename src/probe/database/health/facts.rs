@@ -85,9 +85,9 @@ pub const FACTS: &[FactSpec] = &[
         "prepared (two-phase, XA) and not yet ended: they hold locks",
     ),
     FactSpec::new("deadlocks", FactType::Count, "since the server began to count; PostgreSQL: in this database"),
-    FactSpec::new("recent_deadlocks", FactType::Count, "`deadlocks` since this step's newest earlier run"),
+    FactSpec::recent("recent_deadlocks", FactType::Count, "`deadlocks` since this step's newest earlier run"),
     FactSpec::new("aborted_connects", FactType::Count, "logins that failed since the start; MySQL and MariaDB only"),
-    FactSpec::new(
+    FactSpec::recent(
         "recent_aborted_connects",
         FactType::Count,
         "`aborted_connects` since this step's newest earlier run",
@@ -135,11 +135,11 @@ pub const FACTS: &[FactSpec] = &[
     ),
     // Space.
     FactSpec::new("size", FactType::Size, "of the database: tables and indexes"),
-    FactSpec::new(
+    FactSpec::recent(
         "daily_growth",
         FactType::Size,
         "growth of `size` in a day, from that since this step's newest earlier run (less than an hour counts as an \
-         hour); negative when it shrank; missing in the first run",
+         hour); negative when it shrank",
     ),
     FactSpec::family(
         "table",
@@ -149,7 +149,7 @@ pub const FACTS: &[FactSpec] = &[
     FactSpec::new("hits", FactType::Count, "pages found in the server's own cache since it began to count"),
     FactSpec::new("misses", FactType::Count, "pages not found there"),
     FactSpec::new("hit_ratio", FactType::Percent, "`hits` of both"),
-    FactSpec::new("recent_hit_ratio", FactType::Percent, "`hit_ratio` since this step's newest earlier run"),
+    FactSpec::recent("recent_hit_ratio", FactType::Percent, "`hit_ratio` since this step's newest earlier run"),
     // Statements and indexes.
     FactSpec::new(
         "statements",
@@ -158,7 +158,11 @@ pub const FACTS: &[FactSpec] = &[
          performance_schema); missing where the server keeps none, with what switches them on",
     ),
     FactSpec::new("statement_time", FactType::Duration, "how long they took on average"),
-    FactSpec::new("recent_statement_time", FactType::Duration, "`statement_time` since this step's newest earlier run"),
+    FactSpec::recent(
+        "recent_statement_time",
+        FactType::Duration,
+        "`statement_time` since this step's newest earlier run",
+    ),
     FactSpec::new(
         "slow_statements",
         FactType::Count,
@@ -170,7 +174,7 @@ pub const FACTS: &[FactSpec] = &[
         FactType::Count,
         "statements since the start that took longer than the server's `long_query_time`; MySQL and MariaDB only",
     ),
-    FactSpec::new("recent_slow_queries", FactType::Count, "`slow_queries` since this step's newest earlier run"),
+    FactSpec::recent("recent_slow_queries", FactType::Count, "`slow_queries` since this step's newest earlier run"),
     FactSpec::new(
         "unused_indexes",
         FactType::Count,

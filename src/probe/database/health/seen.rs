@@ -6,7 +6,7 @@ use crate::model::fact::{Evidence, Observation, Subject};
 use crate::model::unit::{Dimension, Quantity};
 use crate::model::value::Value;
 use crate::probe::Context;
-use crate::probe::growth::{Earlier, NO_EARLIER_RUN};
+use crate::probe::growth::Earlier;
 use crate::probe::sql::answer::aligned;
 use crate::probe::sql::statement::{Dialect, tokens};
 use crate::probe::sql::trouble::{Trouble, one_line};
@@ -132,10 +132,6 @@ impl<'c> Seen<'c> {
     pub fn done(mut self, down: Option<String>) -> Observation {
         let answers = Value::Bool(down.is_none());
         self.subject.facts.shift_insert(0, "answers".to_owned(), answers);
-        let told = |fact: &String| fact.starts_with("recent_") && !self.subject.facts.contains_key(fact);
-        if down.is_none() && self.cx.asked.iter().any(told) && self.earlier.is_nothing() {
-            self.subject.note(NO_EARLIER_RUN);
-        }
         self.subject.notes.extend(down);
         Observation { subjects: vec![self.subject], evidence: self.evidence }
     }
