@@ -165,11 +165,17 @@ pub fn shape(sql: &str, dialect: Dialect) -> String {
         if begin > end {
             shape.push(' ');
         }
+        let goes_on = begin == end;
         end = begin + token.len();
         let is_text = token.ends_with('\'')
             || (token.starts_with('$') && token.len() > 1 && token.ends_with('$'))
             || (dialect == Dialect::MySql && token.starts_with('"'));
-        shape.push_str(if is_text { "?" } else { token });
+        match is_text {
+            // A doubled quote is part of the text.
+            true if goes_on && shape.ends_with('?') => {}
+            true => shape.push('?'),
+            false => shape.push_str(token),
+        }
     }
     one_line(&shape, STATEMENT_WIDTH)
 }
