@@ -89,6 +89,7 @@ impl Document<'_> {
         let least = (kind.least)(&read);
         if let Some(reads) = template::late_reads(inputs) {
             references.reads.push((inputs.span.clone(), reads));
+            references.late(inputs);
             return Some((Doing { kind, made: self.late(inputs) }, least));
         }
         match (kind.build)(&read) {
@@ -105,7 +106,10 @@ impl Document<'_> {
     pub(super) fn phrase(&self, node: &Node, what: &str, references: &mut References) -> Option<Phrase> {
         let node = self.resolved(node)?;
         match template::late_reads(&node) {
-            Some(reads) => references.reads.push((node.span.clone(), reads)),
+            Some(reads) => {
+                references.reads.push((node.span.clone(), reads));
+                references.late(&node);
+            }
             None => _ = self.reader.text(&node, what)?,
         }
         Some(Phrase(node.into_owned()))

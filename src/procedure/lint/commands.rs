@@ -1,0 +1,49 @@
+//! Commands of opsctl to which steps send people.
+
+use std::sync::Arc;
+
+use crate::procedure::decode::Reader;
+use crate::procedure::diagnostic::{Diagnostics, suggestion};
+use crate::procedure::document::{Procedure, step_nodes};
+use crate::procedure::library::Library;
+use crate::procedure::yaml;
+
+/// Those that are not there. `is_command` knows the commands that are no procedures.
+#[must_use]
+pub fn next(procedure: &Procedure, library: &Library, is_command: impl Fn(&str) -> bool) -> Diagnostics {
+    let source = procedure.source();
+    let reader = Reader::new(Arc::clone(source));
+    let Ok(root) = yaml::parse(source) else { return Diagnostics::default() };
+    let groups = library.groups();
+    for (step, node) in procedure.steps.iter().zip(step_nodes(&root)) {
+        let (Some(text), Some(place)) = (&step.next, node.get("next")) else { continue };
+        for (group, name) in commands(text).filter(|(group, _)| !is_command(group)) {
+            let Some(ids) = groups.get(group) else {
+                let help = suggestion(group, groups.keys().copied(), "groups are");
+                reader.remark(&place.span, format!("there is no command `opsctl {group}`"), help);
+                continue;
+            };
+            if !name.is_empty() && name != "check" && !ids.iter().any(|id| id.name() == name) {
+                let help = suggestion(name, ids.iter().map(|id| id.name()), "there are");
+                reader.remark(&place.span, format!("there is no command `opsctl {group} {name}`"), help);
+            }
+        }
+    }
+    reader.into_problems()
+}
+
+/// Group and procedure of each command that the text begins with or has in backticks; elsewhere it is prose.
+fn commands(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let begins = text.match_indices("opsctl ").filter(|(at, _)| *at == 0 || text[..*at].ends_with('`'));
+    begins.filter_map(|(at, opsctl)| {
+        let command = text[at + opsctl.len()..].split('`').next()?;
+        let mut words = command.split(' ').map(|word| word.trim_end_matches(|c: char| c.is_ascii_punctuation()));
+        let group = words.next().filter(|group| is_word(group))?;
+        Some((group, words.next().filter(|name| is_word(name)).unwrap_or_default()))
+    })
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
