@@ -12,7 +12,7 @@ use crate::model::outcome::Exit;
 use crate::procedure::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::procedure::document::{Procedure, Work};
 use crate::procedure::library::Library;
-use crate::procedure::lint::{self, Linted};
+use crate::procedure::lint::{self, Commands, Linted};
 use crate::procedure::site::{PackRef, Site};
 use crate::procedure::template::Vars;
 
@@ -80,9 +80,10 @@ impl Findings {
         more: impl Fn(&Procedure) -> Diagnostics + Sync,
     ) -> Option<Vec<Linted>> {
         let nothing = Vars::new();
+        let commands = Commands { library, is_builtin: tree::is_command };
         let look = |procedure: Procedure| {
-            let mut linted = lint::procedure(&procedure, library.vars_of(&procedure.id).unwrap_or(&nothing));
-            linted.remarks.extend(lint::next(&procedure, library, tree::is_command));
+            let vars = library.vars_of(&procedure.id).unwrap_or(&nothing);
+            let mut linted = lint::procedure(&procedure, vars, Some(&commands));
             linted.remarks.extend(more(&procedure));
             linted
         };
@@ -109,7 +110,7 @@ impl Findings {
             crate::procedure::library::read_one(path, site, &set).map(|procedure| {
                 let mut vars = site.vars.clone();
                 vars.extend(set);
-                self.add(&mut lint::procedure(&procedure, &vars));
+                self.add(&mut lint::procedure(&procedure, &vars, None));
             })
         };
         if let Err(wrong) = read {

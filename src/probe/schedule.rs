@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-pub use expression::When;
+pub(crate) use expression::When;
 
 use super::service::name;
 use super::service::tool::Systemd;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::decode::Reader;
+use super::decode::{Reader, passwords_in_urls};
 use super::diagnostic::{Diagnostics, Source};
 use super::document::{Procedure, Step, Work, step_nodes};
 use super::template::{self, Vars};
@@ -18,7 +18,7 @@ mod commands;
 mod site;
 mod texts;
 
-pub use commands::next;
+pub use commands::Commands;
 pub use site::across;
 
 /// What `opsctl lint` keeps of a procedure.
@@ -33,9 +33,9 @@ pub struct Linted {
     roles: Vec<(String, &'static str, Range<usize>)>,
 }
 
-/// Looks at a vetted procedure once more.
+/// Looks at a vetted procedure once more. `commands` are those of its site, if it belongs to one.
 #[must_use]
-pub fn procedure(procedure: &Procedure, vars: &Vars) -> Linted {
+pub fn procedure(procedure: &Procedure, vars: &Vars, commands: Option<&Commands<'_>>) -> Linted {
     let source = procedure.source();
     // It was read before, so that it can be read.
     let root = yaml::parse(source).unwrap_or_else(|_| Node { span: 0..0, kind: yaml::NodeKind::Map(Vec::new()) });
@@ -44,7 +44,13 @@ pub fn procedure(procedure: &Procedure, vars: &Vars) -> Linted {
     lint.titles();
     lint.order();
     lint.times(&root);
-    texts::passwords(&lint.reader, &root);
+    if let Some(commands) = commands {
+        lint.steps().for_each(|(step, node)| commands.next(&lint.reader, step, node));
+    }
+    // Most files have no address at all that could hold one.
+    if !passwords_in_urls(&source.text).is_empty() {
+        texts::passwords(&lint.reader, &root);
+    }
     let resolved = template::resolve(&root, vars, &Reader::new(Arc::clone(source)));
     for (step, node) in procedure.steps.iter().zip(step_nodes(&resolved)) {
         texts::inputs(&lint.reader, step, node);

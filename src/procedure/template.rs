@@ -77,11 +77,8 @@ fn reads_of<'t>(names: &BTreeSet<String>, computed: impl Iterator<Item = &'t str
     }
     let mut steps = BTreeSet::new();
     for name in names {
-        match name.split('.').collect::<Vec<_>>().as_slice() {
-            ["steps", step, ..] => {
-                steps.insert((*step).to_owned());
-            }
-            _ => {}
+        if let ["steps", step, ..] = name.split('.').collect::<Vec<_>>().as_slice() {
+            steps.insert((*step).to_owned());
         }
     }
     Reads::Steps(steps)

@@ -1,23 +1,25 @@
 //! Commands of opsctl to which steps send people.
 
-use std::sync::Arc;
-
 use crate::procedure::decode::Reader;
-use crate::procedure::diagnostic::{Diagnostics, suggestion};
-use crate::procedure::document::{Procedure, step_nodes};
+use crate::procedure::diagnostic::suggestion;
+use crate::procedure::document::Step;
 use crate::procedure::library::Library;
-use crate::procedure::yaml;
+use crate::procedure::yaml::Node;
 
-/// Those that are not there. `is_command` knows the commands that are no procedures.
-#[must_use]
-pub fn next(procedure: &Procedure, library: &Library, is_command: impl Fn(&str) -> bool) -> Diagnostics {
-    let source = procedure.source();
-    let reader = Reader::new(Arc::clone(source));
-    let Ok(root) = yaml::parse(source) else { return Diagnostics::default() };
-    let groups = library.groups();
-    for (step, node) in procedure.steps.iter().zip(step_nodes(&root)) {
-        let (Some(text), Some(place)) = (&step.next, node.get("next")) else { continue };
-        for (group, name) in commands(text).filter(|(group, _)| !is_command(group)) {
+/// The commands that there are.
+#[derive(Clone, Copy)]
+pub struct Commands<'l> {
+    pub library: &'l Library,
+    /// Knows those that are no procedures.
+    pub is_builtin: fn(&str) -> bool,
+}
+
+impl Commands<'_> {
+    /// Remarks what the `next` of a step names and is not there.
+    pub(super) fn next(&self, reader: &Reader, step: &Step, node: &Node) {
+        let (Some(text), Some(place)) = (&step.next, node.get("next")) else { return };
+        for (group, name) in commands(text).filter(|(group, _)| !(self.is_builtin)(group)) {
+            let groups = self.library.groups();
             let Some(ids) = groups.get(group) else {
                 let help = suggestion(group, groups.keys().copied(), "groups are");
                 reader.remark(&place.span, format!("there is no command `opsctl {group}`"), help);
@@ -29,7 +31,6 @@ pub fn next(procedure: &Procedure, library: &Library, is_command: impl Fn(&str) 
             }
         }
     }
-    reader.into_problems()
 }
 
 /// Group and procedure of each command that the text begins with or has in backticks; elsewhere it is prose.

@@ -105,30 +105,36 @@ pub fn is_secret_name(name: &str) -> bool {
 
 /// Patterns that match what they are not meant for.
 fn patterns(reader: &Reader, step: &Step, input: &str, given: &Node, inputs: &Node) {
-    let list = |node: &'_ Node| -> Vec<String> {
-        let items = node.list().unwrap_or(std::slice::from_ref(node));
-        items.iter().filter_map(|item| item.scalar().map(str::to_owned)).collect()
-    };
     let folded = inputs.get("ignore_case").and_then(Node::scalar) == Some("true");
     let matches = |pattern: &str, text: &str| {
         let pattern = if folded { format!("(?i){pattern}") } else { pattern.to_owned() };
         Pattern::new(&pattern).is_ok_and(|pattern| pattern.is_match(text))
     };
-    let except = inputs.get("except").map(list).unwrap_or_default();
-    for item in given.list().unwrap_or(std::slice::from_ref(given)) {
+    let is_excepted = || {
+        let except = inputs.get("except").map(items).unwrap_or_default();
+        except.iter().filter_map(Node::scalar).any(|except| matches(except, NO_ERRORS))
+    };
+    let counts = input == "match" && step.kind == StepKind::Probe;
+    for item in items(given) {
         let Some(pattern) = item.scalar().filter(|pattern| !pattern.is_empty()) else { continue };
-        if matches(pattern, "") && matches(pattern, "\u{1}~") {
+        // Only what repeats or leaves open can be empty; to compile a pattern takes longer than to read a procedure.
+        if pattern.contains(['*', '?', '|', '{']) && matches(pattern, "") && matches(pattern, "\u{1}~") {
             let help = "take the part out that may be empty (`x*`, `a|`); for any text at all write `.`";
             reader.remark(&item.span, format!("`{pattern}` matches everything, even nothing"), help);
-        } else if input == "match"
-            && step.kind == StepKind::Probe
+        } else if counts
+            && pattern.to_ascii_lowercase().contains("err")
             && matches(pattern, NO_ERRORS)
-            && !except.iter().any(|except| matches(except, NO_ERRORS))
+            && !is_excepted()
         {
             let help = "write `\\berror\\b` for the word alone, or add `except: '\\b0 errors'`";
             reader.remark(&item.span, format!("`{pattern}` also matches `{NO_ERRORS}`"), help);
         }
     }
+}
+
+/// One or many.
+fn items(node: &Node) -> &[Node] {
+    node.list().unwrap_or(std::slice::from_ref(node))
 }
 
 /// Passwords in the addresses below `node`.
