@@ -152,7 +152,7 @@ error: a run has no `sit`
  --> pack/daily/check.yaml:5:44
   |
 5 |   - { id: tell, notify: { to: it, message: "{{ run.sit }}: it's {{ steps['how-bad'].chioce }}" } }
-  |                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
   = help: did you mean `site`? It has id, title, site, date, operator, host, findings
 
@@ -160,7 +160,7 @@ error: a step has no `chioce` that could be read
  --> pack/daily/check.yaml:5:44
   |
 5 |   - { id: tell, notify: { to: it, message: "{{ run.sit }}: it's {{ steps['how-bad'].chioce }}" } }
-  |                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |                                            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
   = help: did you mean `choice`? It has outcome, facts, subjects, rows, choice, steps
 "#,
