@@ -15,6 +15,7 @@ mod corpus;
 mod hostile;
 mod libraries;
 mod mistakes;
+mod remarks;
 mod schema;
 mod sites;
 mod templates;

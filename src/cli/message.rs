@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::procedure::diagnostic::Diagnostics;
+use crate::procedure::diagnostic::{Diagnostics, Severity};
 
 /// Why a command could not do its work.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Failure {
                 format!("{on}error{off}: {message}\n{help}")
             }
             Self::Files(problems) => {
-                let count = problems.0.len();
+                let count = problems.count(Severity::Error);
                 let sum = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
                 format!("{}{sum}; nothing was run\n", problems.render(colour))
             }

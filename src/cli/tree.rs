@@ -38,6 +38,11 @@ pub fn is_builtin(name: &str) -> bool {
     BUILTIN.contains(&name) && name != "help"
 }
 
+/// Whether `opsctl NAME` is there whatever procedures there are.
+pub fn is_command(name: &str) -> bool {
+    BUILTIN.contains(&name)
+}
+
 /// The commands that need no procedures: quick, and there even when the site file is broken.
 pub fn builtin_only(globals: &Globals) -> Command {
     root(globals).subcommands(builtins()).subcommands(outbox::commands())
@@ -106,12 +111,16 @@ fn report_arg() -> Arg {
 
 fn builtins() -> Vec<Command> {
     vec![
-        Command::new("lint").about("Check the site file and all procedures, and show everything that is wrong").arg(
+        Command::new("lint").about("Check the site file and all procedures, and show everything that is wrong").args([
             Arg::new("path")
                 .value_name("PATH")
                 .num_args(0..)
                 .help("Folders of procedures, or single files, instead of the site's packs"),
-        ),
+            Arg::new("strict")
+                .long("strict")
+                .action(ArgAction::SetTrue)
+                .help("Exit with 1 when there are remarks: what can be run, but hardly means what it says"),
+        ]),
         Command::new("explain")
             .about("Explain a kind of probe or action, a key, a fact, an outcome, or a procedure")
             .arg(Arg::new("kind").value_name("KIND").help(

@@ -56,7 +56,9 @@ services:
   practice: {{ file: {messages} }}
 roles:
   it-team: {{ mail: it-team@example.com, channel: practice }}
+  system-administrator: {{ mail: administrator@example.com, channel: practice }}
   management: {{ mail: management@example.com, channel: practice }}
+  security-administrator: {{ mail: security-administrator@example.com, channel: practice }}
   security-team: {{ mail: security@example.com, channel: practice }}
   users: {{ mail: users@example.com, channel: practice }}
 databases:

@@ -12,6 +12,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+pub(crate) use expression::When;
+
 use super::service::name;
 use super::service::tool::Systemd;
 use super::{Context, Kind, Probe, ProbeError};

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
+use super::diagnostic::{Diagnostic, Diagnostics, Severity, Source, suggestion};
 use super::inputs::SECRET_HELP;
 use super::keys::{KeySpec, names};
 use super::yaml::{Key, Node, NodeKind};
@@ -35,12 +35,22 @@ impl Reader {
 
     /// Keeps an error. `help` may be empty.
     pub fn error(&self, span: &Range<usize>, message: impl Into<String>, label: &str, help: impl Into<String>) {
+        self.keep(Severity::Error, span, message.into(), label, help.into());
+    }
+
+    /// Keeps what is no error.
+    pub fn remark(&self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.keep(Severity::Remark, span, message.into(), "", help.into());
+    }
+
+    fn keep(&self, severity: Severity, span: &Range<usize>, message: String, label: &str, help: String) {
         self.problems.borrow_mut().push(Diagnostic {
+            severity,
             source: Some(Arc::clone(&self.source)),
             span: span.clone(),
-            message: message.into(),
+            message,
             label: label.to_owned(),
-            help: Some(help.into()).filter(|help| !help.is_empty()),
+            help: Some(help).filter(|help| !help.is_empty()),
         });
     }
 
@@ -48,7 +58,11 @@ impl Reader {
     pub fn into_problems(self) -> Diagnostics {
         let mut problems = self.problems.into_inner();
         problems.sort_by_key(|problem| problem.span.start);
-        let secrets = self.secrets.into_inner();
+        if problems.is_empty() {
+            return Diagnostics(problems);
+        }
+        let mut secrets = self.secrets.into_inner();
+        secrets.extend(passwords_in_urls(&self.source.text));
         if !secrets.is_empty() {
             let starred = Arc::new(self.source.starred(&secrets));
             for problem in &mut problems {
@@ -84,8 +98,13 @@ impl Reader {
 
     /// Keeps an error about a secret that stands in the file. From now on it is shown as stars with all errors.
     pub fn secret(&self, span: &Range<usize>, message: impl Into<String>) {
-        self.secrets.borrow_mut().push(span.clone());
+        self.hide(span);
         self.error(span, message, "", SECRET_HELP);
+    }
+
+    /// From now on this is shown as stars.
+    pub fn hide(&self, span: &Range<usize>) {
+        self.secrets.borrow_mut().push(span.clone());
     }
 
     /// A mapping with only these keys; `what` names it in messages: "a step".
@@ -190,6 +209,24 @@ impl Reader {
             }
         }
     }
+}
+
+/// Where passwords stand in addresses such as `https://user:password@host`, and not the names of variables.
+#[must_use]
+pub fn passwords_in_urls(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("://") {
+        let begin = at + "://".len();
+        let rest = &text[begin..];
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#'\"<>()|,`".contains(c)).unwrap_or(rest.len());
+        let Some((login, _)) = rest[..end].rsplit_once('@') else { continue };
+        let Some((user, password)) = login.split_once(':') else { continue };
+        if !password.is_empty() && !password.contains(['{', '$']) {
+            let begin = begin + user.len() + 1;
+            found.push(begin..begin + password.len());
+        }
+    }
+    found
 }
 
 impl<'n> Fields<'n> {

@@ -44,9 +44,19 @@ impl Source {
     }
 }
 
-/// One error, and where it is. Bytes of `source`; without a source it is about a file as a whole.
+/// Whether a file can be used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but it hardly means what it says. Only `opsctl lint` tells.
+    Remark,
+}
+
+/// What is wrong, and where it is. Bytes of `source`; without a source it is about a file as a whole.
 #[derive(Clone, Debug)]
 pub struct Diagnostic {
+    pub severity: Severity,
     pub source: Option<Arc<Source>>,
     pub span: Range<usize>,
     pub message: String,
@@ -59,6 +69,7 @@ impl Diagnostic {
     /// An error about something that has no place in a file.
     pub fn general(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
+            severity: Severity::Error,
             source: None,
             span: 0..0,
             message: message.into(),
@@ -77,7 +88,11 @@ impl Diagnostic {
     }
 
     fn group(&self) -> Group<'_> {
-        let title = Level::ERROR.primary_title(self.message.as_str());
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Remark => Level::WARNING.with_name("remark"),
+        };
+        let title = level.primary_title(self.message.as_str());
         let mut group = match &self.source {
             None => Group::with_title(title),
             Some(source) => {
@@ -111,6 +126,12 @@ impl Diagnostics {
 
     pub fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
+    }
+
+    /// How many there are of this severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.0.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }
 
     /// For people, with the lines of the files.

@@ -14,11 +14,13 @@ use super::yaml::{self, Node};
 use crate::model::expectation::Expectation;
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::input::{InputError, InputSpec, Inputs};
+use crate::probe::schedule::When;
 use crate::probe::{Kind, Probe};
 
 mod act;
 mod link;
 mod people;
+mod reads;
 mod step;
 mod work;
 
@@ -325,6 +327,8 @@ struct Document<'d> {
 struct References {
     needs: Named,
     reads: Vec<(Range<usize>, Reads)>,
+    /// Expressions, and what is computed in templates.
+    computed: Vec<(Range<usize>, String)>,
     precheck: Named,
     verify: Named,
     /// The actions that an approval is about.
@@ -341,6 +345,7 @@ impl Document<'_> {
         let title = fields.required(reader, "title", "a procedure").and_then(|node| reader.text(node, "`title`"));
         let (steps, references, broken, sections) = self.steps(&fields);
         let steps = self.connect(steps, &references, &broken);
+        self.check_reads(&steps, &references);
         let criteria = self.criteria(&fields, &steps, &broken);
         let words = |key: &str| -> Vec<String> {
             let node = fields.get(key).and_then(|node| self.resolved(node));
@@ -380,6 +385,10 @@ impl Document<'_> {
         if text.split_whitespace().count() != 5 {
             let help = "write minute, hour, day of month, month and day of week: `\"0 8 * * *\"`";
             self.reader.error(&cron.span, "this is not a cron expression of five fields", "", help);
+        } else if When::parse(&text).is_none() {
+            let help =
+                "minutes are 0-59, hours 0-23, days 1-31, months 1-12 or jan-dec, days of the week 0-7 or sun-sat";
+            self.reader.error(&cron.span, format!("cron cannot read `{text}`"), "", help);
         }
         Some(text)
     }
@@ -466,6 +475,18 @@ struct StepList {
     references: Vec<References>,
     broken: HashSet<String>,
     sections: Vec<Section>,
+}
+
+/// The steps as they stand in the file, those of sections among them: what they say of inputs is not kept.
+#[must_use]
+pub fn step_nodes(document: &Node) -> Vec<&Node> {
+    fn items(node: &Node) -> &[Node] {
+        node.get("steps").and_then(Node::list).unwrap_or_default()
+    }
+    fn flat(item: &Node) -> &[Node] {
+        if item.get("section").is_some() { items(item) } else { std::slice::from_ref(item) }
+    }
+    items(document).iter().flat_map(flat).collect()
 }
 
 /// Whether the fact `name` is `fact` or a member of that family.

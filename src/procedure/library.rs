@@ -21,7 +21,7 @@ mod templates;
 
 pub use pack::policies;
 use pack::{PACK_FILE, Pack};
-pub use templates::template;
+pub use templates::{template, templates};
 
 /// `pack/group/procedure.yaml` or `pack/templates/name.txt`, and its text.
 const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/procedures.rs"));
@@ -260,6 +260,11 @@ impl Library {
     #[must_use]
     pub fn vars_of(&self, id: &ProcedureId) -> Option<&Vars> {
         self.entries.get(id).map(|entry| &self.vars[entry.pack])
+    }
+
+    /// The names of the variables that the packs and the site give a value.
+    pub fn defaults(&self) -> impl Iterator<Item = &str> {
+        self.vars.iter().flat_map(|vars| vars.keys().map(String::as_str))
     }
 
     /// The title, without vetting anything; `None` for a file that cannot be read.

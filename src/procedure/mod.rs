@@ -9,6 +9,7 @@ pub mod handbook;
 pub mod inputs;
 pub mod keys;
 pub mod library;
+pub mod lint;
 pub mod schema;
 pub mod site;
 pub mod template;

@@ -11,8 +11,18 @@ use super::decode::Reader;
 use super::diagnostic::suggestion;
 use super::yaml::{Node, NodeKind};
 
+pub mod scan;
+
+use scan::{computed, steps_in};
+
 /// The variables of a site, as they were written: a text, a list, or a reference to a secret.
 pub type Vars = IndexMap<String, Node>;
+
+/// What can be read of a run, as `run.site`.
+pub const RUN: &[&str] = &["id", "title", "site", "date", "operator", "host", "findings"];
+
+/// What can be read of a step, as `steps.disk.outcome`.
+pub const STEP: &[&str] = &["outcome", "facts", "subjects", "rows", "choice", "steps"];
 
 /// The longest text that a template may make.
 const MAX_TEXT: usize = 1024 * 1024;
@@ -55,15 +65,20 @@ pub enum Reads {
     Any,
 }
 
-fn reads_of(names: &BTreeSet<String>) -> Reads {
+/// The name of a step in expressions, in which a dash would subtract.
+fn variable(step: &str) -> Cow<'_, str> {
+    if step.contains('-') { Cow::Owned(step.replace('-', "_")) } else { Cow::Borrowed(step) }
+}
+
+/// `computed` are the texts that were compiled, for names that the engine tells nothing of: `steps['home-page']`.
+fn reads_of<'t>(names: &BTreeSet<String>, computed: impl Iterator<Item = &'t str>) -> Reads {
+    if names.contains("steps") {
+        return steps_in(computed).map_or(Reads::Any, |steps| Reads::Steps(steps.map(Cow::into_owned).collect()));
+    }
     let mut steps = BTreeSet::new();
     for name in names {
-        match name.split('.').collect::<Vec<_>>().as_slice() {
-            ["steps"] => return Reads::Any,
-            ["steps", step, ..] => {
-                steps.insert((*step).to_owned());
-            }
-            _ => {}
+        if let ["steps", step, ..] = name.split('.').collect::<Vec<_>>().as_slice() {
+            steps.insert((*step).to_owned());
         }
     }
     Reads::Steps(steps)
@@ -82,7 +97,7 @@ impl Expression {
 
     #[must_use]
     pub fn reads(&self) -> Reads {
-        reads_of(&self.reads)
+        reads_of(&self.reads, std::iter::once(self.text.as_str()))
     }
 
     /// The names at the start of what it reads: `vars`, `steps`, `run`, or something unknown.
@@ -288,14 +303,22 @@ pub fn resolve_late(node: &Node, context: &Value) -> Result<Node, String> {
 #[must_use]
 pub fn late_reads(node: &Node) -> Option<Reads> {
     match &node.kind {
-        NodeKind::Late(text) => Some(
-            environment()
-                .template_from_str(text)
-                .map_or(Reads::Any, |template| reads_of(&template.undeclared_variables(true).into_iter().collect())),
-        ),
+        NodeKind::Late(text) => Some(environment().template_from_str(text).map_or(Reads::Any, |template| {
+            reads_of(&template.undeclared_variables(true).into_iter().collect(), computed(text))
+        })),
         NodeKind::Scalar { .. } => None,
         NodeKind::List(items) => items.iter().filter_map(late_reads).reduce(merge),
         NodeKind::Map(entries) => entries.iter().filter_map(|(_, value)| late_reads(value)).reduce(merge),
+    }
+}
+
+/// The late templates below `node`, with their places.
+pub fn late_texts<'n>(node: &'n Node, found: &mut Vec<(&'n std::ops::Range<usize>, &'n str)>) {
+    match &node.kind {
+        NodeKind::Late(text) => found.push((&node.span, text)),
+        NodeKind::Scalar { .. } => {}
+        NodeKind::List(items) => items.iter().for_each(|item| late_texts(item, found)),
+        NodeKind::Map(entries) => entries.iter().for_each(|(_, value)| late_texts(value, found)),
     }
 }
 

@@ -136,3 +136,35 @@ fn lint_counts_what_it_found_right() {
     case.run(["lint", "pack"]).exits(0).prints("2 procedures, nothing wrong\n");
     case.run(["lint", "home"]).exits(3).prints("").says_on_stderr("no procedures were found");
 }
+
+#[test]
+fn remarks_are_told_and_only_the_strict_exit_with_1() {
+    let site = "vars: { outcome: passed, outcom: failed }\n";
+    let case = both("remarks").site(site);
+    let ran =
+        case.run(["lint"]).exits(0).says("1 procedure with 2 steps, nothing wrong, 1 remark ([folder]/opsctl.yaml)\n");
+    ran.says_on_stderr("remark: nothing reads the variable `outcom`\n --> opsctl.yaml:5:26\n");
+    case.run(["lint", "--strict"]).exits(1).says("nothing wrong, 1 remark");
+    case.run(["daily", "both"]).exits(0).prints_on_stderr("");
+    case.site("vars: { outcome: passed }\n").run(["lint", "--strict"]).exits(0).prints_on_stderr("");
+}
+
+#[test]
+fn a_file_alone_is_looked_at_as_closely_as_in_its_pack() {
+    let twice = READY.replace("steps:\n", "schedule: { cron: \"0 9 30 2 *\" }\nsteps:\n");
+    let case = both("remark-alone").procedure("daily/ready.yaml", &twice);
+    for path in ["pack/daily/ready.yaml", "pack"] {
+        case.run(["lint", "--strict", path]).exits(1).says_on_stderr("remark: `0 9 30 2 *` never comes\n");
+    }
+}
+
+#[test]
+fn errors_are_counted_without_the_remarks_beside_them() {
+    let tell = "title: Tell\nsteps:\n  - { id: tell, notify: { to: nobody, message: Down } }\n";
+    let case =
+        both("both-kinds").site("vars: { outcome: passed, outcom: failed }\n").procedure("daily/tell.yaml", tell);
+    let ran = case.run(["lint"]).exits(3).prints("");
+    ran.says_on_stderr("no role `nobody`")
+        .says_on_stderr("remark: nothing reads")
+        .says_on_stderr("\n1 error; nothing was run\n");
+}

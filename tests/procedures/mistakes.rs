@@ -2,5 +2,6 @@
 
 mod facts;
 mod inputs;
+mod reads;
 mod steps;
 mod writing;

@@ -9,6 +9,7 @@ use crate::action;
 use crate::model::action::Effect;
 use crate::procedure::decode::Fields;
 use crate::procedure::diagnostic::suggestion;
+use crate::procedure::template::Reads;
 use crate::procedure::yaml::Node;
 use crate::procedure::{inputs, keys, template};
 
@@ -29,7 +30,9 @@ impl Document<'_> {
             }
         }
         let undo = fields.get("undo").and_then(|node| self.resolved(node));
-        let undo = undo.and_then(|node| self.doing(&node, step, applies, references)).map(|(doing, _)| doing);
+        let mut of_undo = References::default();
+        let undo = undo.and_then(|node| self.doing(&node, step, applies, &mut of_undo)).map(|(doing, _)| doing);
+        references.take_back(of_undo, step);
         let irreversible = fields.get("irreversible").and_then(|node| self.phrase(node, "`irreversible`", references));
         match (&undo, fields.get("irreversible")) {
             (Some(_), Some(node)) => {
@@ -89,6 +92,7 @@ impl Document<'_> {
         let least = (kind.least)(&read);
         if let Some(reads) = template::late_reads(inputs) {
             references.reads.push((inputs.span.clone(), reads));
+            references.late(inputs);
             return Some((Doing { kind, made: self.late(inputs) }, least));
         }
         match (kind.build)(&read) {
@@ -105,9 +109,25 @@ impl Document<'_> {
     pub(super) fn phrase(&self, node: &Node, what: &str, references: &mut References) -> Option<Phrase> {
         let node = self.resolved(node)?;
         match template::late_reads(&node) {
-            Some(reads) => references.reads.push((node.span.clone(), reads)),
+            Some(reads) => {
+                references.reads.push((node.span.clone(), reads));
+                references.late(&node);
+            }
             None => _ = self.reader.text(&node, what)?,
         }
         Some(Phrase(node.into_owned()))
+    }
+}
+
+impl References {
+    /// Adds what an `undo` reads. What it reads of its own step is there when it runs: nothing waits for that.
+    fn take_back(&mut self, undo: Self, step: &str) {
+        self.computed.extend(undo.computed);
+        for (span, mut reads) in undo.reads {
+            if let Reads::Steps(names) = &mut reads {
+                names.remove(&step.replace('-', "_"));
+            }
+            self.reads.push((span, reads));
+        }
     }
 }

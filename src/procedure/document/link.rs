@@ -49,7 +49,9 @@ impl Document<'_> {
                 }
             }
         }
-        if let Some(circle) = circle_in(&steps) {
+        if !self.reads_ahead(&steps, references)
+            && let Some(circle) = circle_in(&steps)
+        {
             let path: Vec<&str> = circle.iter().map(|&index| ids[index].as_str()).collect();
             let begin = &references[circle[0]];
             let needs = begin.needs.iter().map(|(span, _)| span);
@@ -62,6 +64,21 @@ impl Document<'_> {
             );
         }
         steps
+    }
+
+    /// Refuses steps that wait for one that can only run after them. Whether there are any.
+    fn reads_ahead(&self, steps: &[Step], references: &[References]) -> bool {
+        let before = self.reader.count();
+        for (at, step) in steps.iter().enumerate() {
+            let alone = |&later: &usize| steps[at..=later].iter().any(|between| !between.kind.looks());
+            for later in step.after.range(at + 1..).copied().filter(alone) {
+                let (id, later) = (&step.id, &steps[later].id);
+                let message = format!("step `{id}` waits for `{later}`, which runs after it");
+                let help = format!("move `{id}` behind `{later}`; only neighbours that look run side by side");
+                self.reader.error(&references[at].place_of(later), message, "", help);
+            }
+        }
+        self.reader.count() > before
     }
 
     /// The steps that are named, by position.
@@ -191,6 +208,18 @@ impl Document<'_> {
             }
         }
         Some(Proof { step, fact, written })
+    }
+}
+
+impl References {
+    /// Where the step is named for which this one waits.
+    pub(super) fn place_of(&self, step: &StepId) -> Range<usize> {
+        let need = self.needs.iter().find(|(_, name)| name == step.as_str()).map(|(span, _)| span);
+        let read = || {
+            let reads = |reads: &Reads| matches!(reads, Reads::Steps(names) if names.contains(&step.variable()));
+            self.reads.iter().find(|(_, read)| reads(read)).map(|(span, _)| span)
+        };
+        need.or_else(read).cloned().unwrap_or_default()
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::model::id::StepId;
 use crate::probe;
 use crate::procedure::decode::Fields;
 use crate::procedure::diagnostic::suggestion;
-use crate::procedure::template::{self, Expression, Reads};
+use crate::procedure::template::{self, Expression};
 use crate::procedure::yaml::Node;
 use crate::procedure::{expect, inputs, keys};
 
@@ -25,7 +24,7 @@ impl Document<'_> {
         let name = id.as_ref().map_or("?", StepId::as_str);
         let (kind, body) = self.kind_of(&fields, node, name)?;
         let mut references = References::default();
-        let when = fields.get("when").and_then(|node| self.expression(node, "when", &mut references.reads));
+        let when = fields.get("when").and_then(|node| self.expression(node, "when", &mut references));
         let applies = self.applies(when.as_ref());
         let body = template::resolve(body, self.vars, reader);
         let (mut looks, mut attempts, mut expectations, mut work) = (Vec::new(), 1, Vec::new(), Some(Work::Look));
@@ -33,7 +32,10 @@ impl Document<'_> {
             StepKind::Probe | StepKind::Gather => {
                 (looks, attempts) = self.looks(&body, kind, name, applies);
                 expectations = self.expectations(&fields, kind, name, &looks);
-                references.reads.extend(template::late_reads(&body).map(|reads| (body.span.clone(), reads)));
+                if let Some(reads) = template::late_reads(&body) {
+                    references.reads.push((body.span.clone(), reads));
+                    references.late(&body);
+                }
             }
             StepKind::Action => work = self.action(&fields, &body, name, applies, &mut references),
             StepKind::Manual => work = self.manual(&fields, &body, &mut references),
@@ -43,7 +45,7 @@ impl Document<'_> {
             StepKind::Report => work = self.report(&body, &mut references),
             StepKind::Procedure => work = self.call(&body),
         }
-        let for_each = fields.get("for_each").and_then(|node| self.expression(node, "for_each", &mut references.reads));
+        let for_each = fields.get("for_each").and_then(|node| self.expression(node, "for_each", &mut references));
         let text = |key: &str| {
             let node = self.resolved(fields.get(key)?)?;
             reader.text(&node, format_args!("`{key}`"))
@@ -134,7 +136,7 @@ impl Document<'_> {
             .ok()
     }
 
-    fn expression(&self, node: &Node, key: &str, reads: &mut Vec<(Range<usize>, Reads)>) -> Option<Expression> {
+    fn expression(&self, node: &Node, key: &str, references: &mut References) -> Option<Expression> {
         let text = self.reader.text(node, &format!("`{key}`"))?;
         let expression = match Expression::new(&text) {
             Ok(expression) => expression,
@@ -160,7 +162,8 @@ impl Document<'_> {
                 self.reader.error(&node.span, format!("the variable `{name}` is not defined"), "undefined", help);
             }
         }
-        reads.push((node.span.clone(), expression.reads()));
+        references.reads.push((node.span.clone(), expression.reads()));
+        references.computed.push((node.span.clone(), text));
         Some(expression)
     }
 

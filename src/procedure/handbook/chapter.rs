@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::step::StepView;
 use crate::model::unit::Quantity;
 use crate::procedure::decode::Reader;
-use crate::procedure::document::{Criterion, Procedure};
+use crate::procedure::document::{Criterion, Procedure, step_nodes};
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 use crate::procedure::template::{self, Vars};
@@ -127,12 +127,7 @@ impl Nodes {
     fn of(procedure: &Procedure) -> Self {
         let source = Arc::clone(procedure.source());
         let node = yaml::parse(&source).ok();
-        let items = node.as_ref().and_then(|node| node.get("steps")).and_then(Node::list).unwrap_or_default();
-        let flat = |item: &Node| match item.get("section") {
-            Some(_) => item.get("steps").and_then(Node::list).unwrap_or_default().to_vec(),
-            None => vec![item.clone()],
-        };
-        let steps = items.iter().flat_map(flat).collect();
+        let steps = node.as_ref().map(step_nodes).unwrap_or_default().into_iter().cloned().collect();
         Self { source, steps }
     }
 

@@ -23,6 +23,12 @@ pub fn template(site: &Site, name: &str) -> Result<String, String> {
     Err(format!("there is no template `{name}` in the site file or its packs: {help}"))
 }
 
+/// All texts that the site and its packs have.
+pub fn templates(site: &Site) -> impl Iterator<Item = String> {
+    let of_pack = |pack| names(pack).into_iter().filter_map(move |name| text(pack, &name)?.ok());
+    site.telling.templates.values().cloned().chain(site.packs.iter().flat_map(of_pack))
+}
+
 /// The text in this pack, if it has one of the name.
 fn text(pack: &PackRef, name: &str) -> Option<Result<String, Diagnostics>> {
     match pack {

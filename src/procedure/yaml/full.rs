@@ -7,7 +7,7 @@ use std::sync::Arc;
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::{Key, MAX_DEPTH, MAX_NODES, Node, NodeKind};
-use crate::procedure::diagnostic::{Diagnostic, Source};
+use crate::procedure::diagnostic::{Diagnostic, Severity, Source};
 
 /// Parses one document.
 ///
@@ -93,6 +93,7 @@ impl<'s> Builder<'s> {
 
     fn error(&self, span: Range<usize>, message: &str, label: &str, help: &str) -> Diagnostic {
         Diagnostic {
+            severity: Severity::Error,
             source: Some(Arc::clone(self.source)),
             span,
             message: message.to_owned(),

@@ -1,0 +1,238 @@
+//! The words of an expression: which names it reads, and with what they are compared. The template engine tells only
+//! what it reads, and finds an unknown test or filter only when it gets there.
+
+use std::borrow::Cow;
+
+use minijinja::ErrorKind;
+
+/// A word of an expression.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Word<'t> {
+    /// `steps.disk.facts.free` and `steps['disk'].facts['free']` alike.
+    Path(Vec<&'t str>),
+    Text(&'t str),
+    Number(&'t str),
+    Sign(&'t str),
+}
+
+/// A value that stands in an expression.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Literal<'t> {
+    Text(&'t str),
+    Number(&'t str),
+}
+
+/// An expression, or what is between two braces of a template.
+#[derive(Debug)]
+pub struct Scan<'t> {
+    words: Vec<Word<'t>>,
+}
+
+impl<'t> Scan<'t> {
+    #[must_use]
+    pub fn new(text: &'t str) -> Self {
+        let (mut words, mut rest) = (Vec::new(), text.trim_start());
+        while let Some(first) = rest.chars().next() {
+            let (word, length) = word(rest, first);
+            words.push(word);
+            rest = rest.get(length..).unwrap_or_default().trim_start();
+        }
+        Self { words: joined(words) }
+    }
+
+    /// The names with their parts, in their order. A method that is called is no part.
+    pub fn paths(&self) -> impl Iterator<Item = &[&'t str]> {
+        self.words.iter().enumerate().filter_map(|(at, word)| {
+            let Word::Path(parts) = word else { return None };
+            let is_called = self.words.get(at + 1) == Some(&Word::Sign("("));
+            Some(&parts[..parts.len() - usize::from(is_called)])
+        })
+    }
+
+    /// Names and the values with which they are compared: `a == 'b'`, `'b' != a`, `a in ['b', 'c']`.
+    pub fn comparisons(&self) -> Vec<(&[&'t str], Literal<'t>)> {
+        let mut found = Vec::new();
+        for (at, word) in self.words.iter().enumerate() {
+            let Word::Path(path) = word else { continue };
+            let beside = |at: usize| self.words.get(at).and_then(Word::literal);
+            let compares =
+                |at: usize| matches!(self.words.get(at), Some(Word::Sign("==" | "!=" | "<" | "<=" | ">" | ">=")));
+            if compares(at + 1) {
+                found.extend(beside(at + 2).map(|literal| (path.as_slice(), literal)));
+            }
+            if at >= 2 && compares(at - 1) {
+                found.extend(beside(at - 2).map(|literal| (path.as_slice(), literal)));
+            }
+            let is = |at: usize, name: &str| matches!(self.words.get(at), Some(Word::Path(path)) if *path == [name]);
+            let list = at + 2 + usize::from(is(at + 1, "not"));
+            if is(list - 1, "in") && self.words.get(list) == Some(&Word::Sign("[")) {
+                let items = self.words[list + 1..].iter().take_while(|word| **word != Word::Sign("]"));
+                found.extend(items.filter_map(Word::literal).map(|literal| (path.as_slice(), literal)));
+            }
+        }
+        found
+    }
+
+    /// Tests (`is passed`) and filters (`| length`) that do not exist.
+    pub fn unknown(&self) -> impl Iterator<Item = (&'static str, &'t str)> {
+        let name = |at: usize| match self.words.get(at) {
+            Some(Word::Path(path)) => path.first().copied(),
+            _ => None,
+        };
+        (0..self.words.len()).filter_map(move |at| {
+            if self.words[at] == Word::Sign("|") {
+                return name(at + 1).filter(|name| !exists(&format!("0|{name}"))).map(|name| ("filter", name));
+            }
+            if name(at) != Some("is") {
+                return None;
+            }
+            let test = if name(at + 1) == Some("not") { name(at + 2) } else { name(at + 1) };
+            test.filter(|name| !exists(&format!("0 is {name}"))).map(|name| ("test", name))
+        })
+    }
+}
+
+impl<'t> Word<'t> {
+    fn literal(&self) -> Option<Literal<'t>> {
+        match self {
+            Self::Text(text) => Some(Literal::Text(text)),
+            Self::Number(number) => Some(Literal::Number(number)),
+            Self::Path(_) | Self::Sign(_) => None,
+        }
+    }
+}
+
+/// Whether the engine knows the test or filter that is asked for.
+fn exists(question: &str) -> bool {
+    let answer = super::environment().compile_expression(question).and_then(|compiled| compiled.eval(()));
+    !answer.is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownTest | ErrorKind::UnknownFilter))
+}
+
+/// The first word of `rest`, and its length in bytes.
+fn word(rest: &str, first: char) -> (Word<'_>, usize) {
+    let until = |is_part: fn(char) -> bool| rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+    if first == '\'' || first == '"' {
+        let text = &rest[1..];
+        let end = text.find(first).unwrap_or(text.len());
+        return (Word::Text(&text[..end]), end + 2);
+    }
+    if first.is_ascii_digit() {
+        let end = until(|c| c.is_ascii_digit() || c == '.' || c == '_');
+        return (Word::Number(&rest[..end]), end);
+    }
+    if first.is_alphabetic() || first == '_' || first == '.' {
+        let end = until(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        return (Word::Path(rest[..end].split('.').collect()), end);
+    }
+    let double = ["==", "!=", "<=", ">=", "//", "**"].iter().any(|sign| rest.starts_with(sign));
+    let end = if double { 2 } else { first.len_utf8() };
+    (Word::Sign(&rest[..end]), end)
+}
+
+/// With `name['part'].other` as one name.
+fn joined(words: Vec<Word<'_>>) -> Vec<Word<'_>> {
+    let mut joined: Vec<Word<'_>> = Vec::with_capacity(words.len());
+    let mut words = words.into_iter().peekable();
+    while let Some(word) = words.next() {
+        match (joined.as_mut_slice(), &word) {
+            // `['part']` behind a name.
+            ([.., Word::Path(path), Word::Sign("["), Word::Text(part)], Word::Sign("]")) if is_name(path) => {
+                path.push(part);
+                joined.truncate(joined.len() - 2);
+                // `.other` behind that.
+                if let Some(Word::Path(more)) =
+                    words.next_if(|next| matches!(next, Word::Path(more) if more[0].is_empty()))
+                    && let Some(Word::Path(path)) = joined.last_mut()
+                {
+                    path.extend(&more[1..]);
+                }
+            }
+            _ => joined.push(word),
+        }
+    }
+    joined
+}
+
+/// Whether a list behind it is a part of it, as it is not in `a in ['b']`.
+fn is_name(path: &[&str]) -> bool {
+    !matches!(path, ["in" | "not" | "and" | "or" | "is" | "if" | "else" | "elif"])
+}
+
+/// What a template computes: the texts between its braces.
+pub fn computed(template: &str) -> impl Iterator<Item = &str> {
+    let mut rest = template;
+    std::iter::from_fn(move || {
+        loop {
+            let begin = rest.find('{')?;
+            rest = &rest[begin + 1..];
+            let close = match rest.as_bytes().first() {
+                Some(b'{') => "}}",
+                Some(b'%') => "%}",
+                _ => continue,
+            };
+            let end = rest.find(close).unwrap_or(rest.len());
+            let inner = rest.get(1..end).unwrap_or_default().trim_matches('-');
+            rest = &rest[end..];
+            return Some(inner);
+        }
+    })
+}
+
+/// The steps that are named in `texts`, if each is named by its own name: `steps.disk`, `steps['disk']`.
+pub fn steps_in<'t>(texts: impl Iterator<Item = &'t str>) -> Option<impl Iterator<Item = Cow<'t, str>>> {
+    let mut named = Vec::new();
+    for text in texts {
+        for word in Scan::new(text).words {
+            match word {
+                Word::Path(path) if path[0] == "steps" => named.push(super::variable(path.get(1)?)),
+                _ => {}
+            }
+        }
+    }
+    Some(named.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(text: &str) -> Vec<String> {
+        Scan::new(text).paths().map(|path| path.join("/")).collect()
+    }
+
+    #[test]
+    fn a_name_is_read_with_its_parts_however_they_are_written() {
+        assert_eq!(paths("steps['a-b'].choice"), ["steps/a-b/choice"]);
+        assert_eq!(paths("steps.a.facts['json.x'] > 3"), ["steps/a/facts/json.x"]);
+        assert_eq!(paths("'steps.a' == vars.b"), ["vars/b"]);
+        assert_eq!(paths("vars.b in ['x']"), ["vars/b", "in"]);
+        assert_eq!(paths("vars.b.lower()"), ["vars/b"]);
+    }
+
+    #[test]
+    fn a_comparison_is_found_from_either_side_and_in_lists() {
+        let found = |text| {
+            let scan = Scan::new(text);
+            let found = scan.comparisons();
+            found.iter().map(|(path, literal)| format!("{} {literal:?}", path.join("."))).collect::<Vec<_>>()
+        };
+        assert_eq!(found("a.b == 'c'"), ["a.b Text(\"c\")"]);
+        assert_eq!(found("3 < a and a <= 5"), ["a Number(\"3\")", "a Number(\"5\")"]);
+        assert_eq!(found("a not in ['b', 'c']"), ["a Text(\"b\")", "a Text(\"c\")"]);
+        assert_eq!(found("a == b"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn tests_and_filters_are_known_by_the_engine() {
+        let unknown = |text| Scan::new(text).unknown().collect::<Vec<_>>();
+        assert_eq!(unknown("steps.a is passed and not (x is not defined) and (y | length) > 1"), []);
+        assert_eq!(unknown("steps.a is passd or y | lenght"), [("test", "passd"), ("filter", "lenght")]);
+        assert_eq!(unknown("x is divisibleby(3) and x | join(', ') | upper"), []);
+    }
+
+    #[test]
+    fn the_parts_of_a_template_that_compute_are_found() {
+        let found: Vec<&str> = computed("{ it's {{ a }} {%- if b -%} { {{c").collect();
+        assert_eq!(found, [" a ", " if b ", "c"]);
+    }
+}
