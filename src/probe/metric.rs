@@ -20,10 +20,10 @@ use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::unit::{Dimension, Quantity};
 use crate::model::value::Value;
 
-mod exposition;
+pub(crate) mod exposition;
 pub(crate) mod prometheus;
 mod report;
-mod selector;
+pub(crate) mod selector;
 pub(crate) mod series;
 mod source;
 
