@@ -6,6 +6,8 @@ pub mod action;
 pub mod cli;
 pub mod drill;
 pub mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod journal;
 pub mod model;
 pub mod notify;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 
 /// Folders of `src` by layer, from the lowest.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["model"],
     &["probe", "report", "journal", "notify", "schedule"],
     &["action"],
@@ -13,6 +13,8 @@ const LAYERS: [&[&str]; 7] = [
     &["engine"],
     &["fleet", "serve", "drill"],
     &["cli"],
+    // Not part of the program.
+    &["fuzzing"],
 ];
 
 /// What only the command line may do.

@@ -20,7 +20,7 @@ pub(crate) mod name;
 mod restore;
 mod series;
 mod sqlite;
-mod tar;
+pub(crate) mod tar;
 
 use check::Depth;
 use decode::Bound;

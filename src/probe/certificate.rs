@@ -22,7 +22,7 @@ use crate::model::value::Value;
 
 mod file;
 mod handshake;
-mod read;
+pub(crate) mod read;
 mod report;
 mod starttls;
 

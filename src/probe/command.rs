@@ -16,8 +16,8 @@ use crate::model::value::Value;
 
 pub(crate) mod ask;
 pub(crate) mod child;
-mod json;
-mod plugin;
+pub(crate) mod json;
+pub(crate) mod plugin;
 pub(crate) mod start;
 
 use child::{End, Stream};

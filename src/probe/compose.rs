@@ -18,7 +18,7 @@ use crate::model::fact::{Evidence, FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::value::Value;
 
-mod file;
+pub(crate) mod file;
 
 pub static KIND: Kind = Kind {
     name: "compose",

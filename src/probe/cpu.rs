@@ -76,7 +76,7 @@ impl Probe for Cpu {
 
 /// Ticks since the start of the machine.
 #[derive(Clone, PartialEq, Debug)]
-struct Times {
+pub(crate) struct Times {
     all: Ticks,
     /// By name, such as `cpu0`.
     cores: HashMap<String, Ticks>,
@@ -94,7 +94,7 @@ const SOFTIRQ: usize = 6;
 const STEAL: usize = 7;
 
 impl Times {
-    fn parse(stat: &str) -> Option<Self> {
+    pub(crate) fn parse(stat: &str) -> Option<Self> {
         let mut all = None;
         let mut cores = HashMap::new();
         for line in stat.lines().take_while(|line| line.starts_with("cpu")) {

@@ -1,6 +1,6 @@
 //! Block devices of this machine: requests, throughput and waiting over an interval, from `/proc/diskstats`.
 
-mod device;
+pub(crate) mod device;
 
 use std::collections::BTreeMap;
 use std::fs;

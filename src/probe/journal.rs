@@ -1,6 +1,6 @@
 //! The journal of systemd: how many entries match, in a window of time, by unit or by identifier.
 
-mod entry;
+pub(crate) mod entry;
 mod look;
 mod reader;
 

@@ -1,6 +1,6 @@
 //! The kernel's own log (`dmesg`): what it tells of memory, disks, hardware and of itself.
 
-mod message;
+pub(crate) mod message;
 mod ring;
 mod trouble;
 

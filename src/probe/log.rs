@@ -1,13 +1,13 @@
 //! Log files: how many entries match, in a window of time, across rotation.
 
 pub(crate) mod find;
-mod format;
+pub(crate) mod format;
 mod look;
 pub(crate) mod matcher;
 mod scan;
 pub(crate) mod severity;
 mod source;
-mod stamp;
+pub(crate) mod stamp;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;

@@ -102,7 +102,7 @@ impl Probe for Network {
 
 /// What the kernel has counted on one interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Counters {
+pub(crate) struct Counters {
     rx_bytes: u64,
     rx_packets: u64,
     tx_bytes: u64,
@@ -113,7 +113,7 @@ struct Counters {
 
 /// The lines of `/proc/net/dev` after its heading:
 /// `eth0: bytes packets errs drop fifo frame compressed multicast bytes packets errs drop fifo colls carrier compressed`
-fn parse(text: &str) -> BTreeMap<String, Counters> {
+pub(crate) fn parse(text: &str) -> BTreeMap<String, Counters> {
     let line = |line: &str| {
         // The name of an alias has a colon of its own.
         let (name, rest) = line.rsplit_once(':')?;

@@ -15,7 +15,7 @@ use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{FactSpec, FactType, Observation};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 
-mod diag;
+pub(crate) mod diag;
 mod holders;
 mod look;
 pub(crate) mod sockets;

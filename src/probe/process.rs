@@ -2,7 +2,7 @@
 
 mod command_line;
 mod pid_file;
-pub(super) mod table;
+pub(crate) mod table;
 pub(super) mod users;
 
 use std::path::PathBuf;

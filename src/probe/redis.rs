@@ -19,7 +19,7 @@ use crate::model::input::{InputSpec, InputType, Inputs, Need};
 
 mod answer;
 pub(crate) mod connection;
-mod info;
+pub(crate) mod info;
 pub(crate) mod site;
 mod slow_log;
 

@@ -1,8 +1,8 @@
 //! Jobs that run by themselves: whether one is defined, will run again, and ran when it should have.
 
 mod cron;
-mod crontab;
-mod expression;
+pub(crate) mod crontab;
+pub(crate) mod expression;
 mod heartbeat;
 mod timer;
 

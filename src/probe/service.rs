@@ -1,10 +1,10 @@
 //! Units of systemd, as `systemctl show` tells of them: one question for all units of a step, the same for every version
 //! and every user.
 
-mod clock;
+pub(crate) mod clock;
 mod managed;
 pub(crate) mod name;
-mod properties;
+pub(crate) mod properties;
 pub(crate) mod timer;
 pub(crate) mod tool;
 pub(crate) mod unit;

@@ -1,6 +1,6 @@
 //! What disks say of their own health (SMART), asked by `smartctl` of smartmontools.
 
-mod report;
+pub(crate) mod report;
 
 use std::time::Duration;
 

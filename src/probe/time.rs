@@ -1,8 +1,8 @@
 //! Whether the clock of this machine is right: what the service that keeps it says, and what time servers say.
 
-mod chrony;
-mod ntpd;
-mod sntp;
+pub(crate) mod chrony;
+pub(crate) mod ntpd;
+pub(crate) mod sntp;
 mod systemd;
 
 use std::time::Duration;
@@ -76,7 +76,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
 
 /// What is known of a clock.
 #[derive(Clone, PartialEq, Debug, Default)]
-struct Clock {
+pub(crate) struct Clock {
     synchronised: bool,
     /// Seconds, whatever the direction.
     offset: Option<f64>,

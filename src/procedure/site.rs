@@ -101,9 +101,16 @@ impl Site {
     /// # Errors
     /// Everything that is wrong in it.
     pub fn read(path: &Path) -> Result<Self, Diagnostics> {
-        let source = super::library::read_source(path)?;
+        Self::parse(super::library::read_source(path)?, path)
+    }
+
+    /// The site file at `path`, whose text is `source`.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it.
+    pub fn parse(source: Arc<Source>, path: &Path) -> Result<Self, Diagnostics> {
         let node = yaml::parse(&source).map_err(Diagnostics)?;
-        let reader = Reader::new(Arc::clone(&source));
+        let reader = Reader::new(source);
         let site = read(&reader, &node, path);
         match site {
             Some(site) if reader.is_clean() => Ok(site),

@@ -24,7 +24,7 @@ pub fn services(path: &Path) -> Result<Vec<String>, ProbeError> {
     parse(&text).map_err(|why| wrong(&why))
 }
 
-fn parse(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<String>, String> {
     let mut reader = Reader(Parser::new_from_str(text));
     loop {
         match reader.next()? {

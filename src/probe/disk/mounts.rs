@@ -112,7 +112,7 @@ impl MountTable {
         Ok(Self::parse(&text))
     }
 
-    fn parse(text: &[u8]) -> Self {
+    pub(crate) fn parse(text: &[u8]) -> Self {
         let mut mounts: Vec<Mount> = text.split(|byte| *byte == b'\n').filter_map(parse_line).collect();
         let ids: HashSet<u32> = mounts.iter().map(|mount| mount.id).collect();
         let mut by_point: HashMap<PathBuf, Vec<usize>> = HashMap::new();

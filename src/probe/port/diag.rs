@@ -54,12 +54,12 @@ fn request(protocol: Protocol) -> Vec<u8> {
 }
 
 #[derive(PartialEq, Eq, Debug)]
-enum End {
+pub(crate) enum End {
     Reached,
     ToCome,
 }
 
-fn read_packet(mut packet: &[u8], all: &mut HashMap<u64, bool>) -> End {
+pub(crate) fn read_packet(mut packet: &[u8], all: &mut HashMap<u64, bool>) -> End {
     const ERROR: u16 = 2;
     const DONE: u16 = 3;
     const SK_V6_ONLY: u16 = 11;

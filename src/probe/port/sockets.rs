@@ -98,7 +98,7 @@ fn read_table(
 }
 
 /// `0: 0100007F:0CEA 00000000:0000 0A ...`: see `proc_net(5)`. `None` of sockets that do not listen.
-fn parse(line: &str, protocol: Protocol) -> Option<Socket> {
+pub(crate) fn parse(line: &str, protocol: Protocol) -> Option<Socket> {
     let listens = match protocol {
         Protocol::Tcp => "0A",
         // Not connected: datagrams from anybody are taken.

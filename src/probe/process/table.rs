@@ -331,7 +331,7 @@ pub fn uptime() -> Result<Duration, ProbeError> {
 }
 
 /// `4711 (the name) S 1 ...`: see `proc_pid_stat(5)`. The name may hold spaces and brackets.
-fn parse_stat(text: &str) -> Option<Process> {
+pub(crate) fn parse_stat(text: &str) -> Option<Process> {
     const KERNEL_THREAD: u64 = 0x0020_0000;
     let (pid, rest) = text.split_once(" (")?;
     let (comm, rest) = rest.rsplit_once(')')?;

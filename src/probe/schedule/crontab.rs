@@ -39,7 +39,7 @@ pub struct Crontabs {
 
 /// Whose table it is.
 #[derive(Clone, Copy)]
-enum Column<'u> {
+pub(crate) enum Column<'u> {
     /// Each line names the user.
     User,
     Of(&'u str),
@@ -114,7 +114,7 @@ impl Crontabs {
     }
 }
 
-fn jobs(text: &str, path: &Path, column: Column<'_>, ignored: Option<&'static str>) -> Vec<Job> {
+pub(crate) fn jobs(text: &str, path: &Path, column: Column<'_>, ignored: Option<&'static str>) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

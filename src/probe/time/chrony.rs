@@ -31,7 +31,7 @@ pub async fn ask(deadline: Instant, cx: &Context) -> Result<Option<Clock>, Probe
 }
 
 /// `id,name,stratum,time,offset,last offset,rms,frequency,residual,skew,delay,dispersion,interval,leap status`
-fn parse(tracking: &str, now: i64) -> Option<Clock> {
+pub(crate) fn parse(tracking: &str, now: i64) -> Option<Clock> {
     /// What chronyd names as its source when it was told to take its own clock for right.
     const ITSELF: &str = "7F7F0101";
     let fields: Vec<&str> = tracking.trim().split(',').collect();

@@ -23,7 +23,7 @@ pub async fn ask(deadline: Instant, cx: &Context) -> Result<Option<Clock>, Probe
 
 /// `leap=00, stratum=2, refid=192.0.2.1, offset=-0.123,\nreftime=e8f4a3c1.1eb851eb  Tue, ...`; the offset is in
 /// milliseconds.
-fn parse(text: &str, now: i64) -> Option<Clock> {
+pub(crate) fn parse(text: &str, now: i64) -> Option<Clock> {
     let value = |name: &str| {
         let found = text.split([',', '\n']).find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))?;
         Some(found.trim().trim_matches('"'))

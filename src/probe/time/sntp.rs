@@ -109,11 +109,11 @@ impl Server {
 
 /// Why there is no time.
 #[derive(PartialEq, Debug)]
-struct Trouble(String);
+pub(crate) struct Trouble(String);
 
 /// Seconds since 1900 with 32 bits for the part after the point; they begin anew in 2036.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp(u64);
+pub struct Stamp(pub(crate) u64);
 
 impl Stamp {
     fn now() -> Self {
@@ -138,7 +138,7 @@ impl Stamp {
 }
 
 #[derive(Clone, PartialEq, Debug)]
-struct Answer {
+pub(crate) struct Answer {
     leap: u8,
     stratum: u8,
     reference: [u8; 4],
@@ -151,7 +151,7 @@ struct Answer {
 
 impl Answer {
     /// `None` for a packet that does not answer the question.
-    fn parse(packet: &[u8], asked: Stamp, arrived: Stamp) -> Option<Result<Self, Trouble>> {
+    pub(crate) fn parse(packet: &[u8], asked: Stamp, arrived: Stamp) -> Option<Result<Self, Trouble>> {
         let word = |at: usize| packet.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes).map(Stamp);
         let answer = Self {
             leap: packet.first()? >> 6,
@@ -174,7 +174,7 @@ impl Answer {
         Some(Ok(answer))
     }
 
-    fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         let [a, b, c, d] = self.reference;
         let text: String =
             self.reference.iter().filter(|byte| byte.is_ascii_graphic()).map(|&byte| char::from(byte)).collect();
@@ -188,7 +188,7 @@ impl Answer {
         }
     }
 
-    fn latency(&self) -> f64 {
+    pub(crate) fn latency(&self) -> f64 {
         (self.arrived.since(self.asked) - self.sent.since(self.received)).max(0.0)
     }
 }

@@ -18,7 +18,10 @@ impl Lexer {
         }
         let stop = if escapes { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
         let length = stop.unwrap_or(rest.len());
-        if self.executable && self.closes_comment(&rest[..length]) {
+        if self.executable
+            && let Some(end) = self.end_of_comment(&rest[..length])
+        {
+            self.keep(&rest[..end]);
             return self.ambiguous(bytes);
         }
         self.keep(&rest[..length]);
@@ -37,11 +40,11 @@ impl Lexer {
         at + stop + 1
     }
 
-    /// Whether the piece, with the byte before it, holds the end of the comment around it.
-    pub(super) fn closes_comment(&mut self, piece: &[u8]) -> bool {
+    /// Where the piece, with the byte before it, holds the end of the comment around it.
+    pub(super) fn end_of_comment(&mut self, piece: &[u8]) -> Option<usize> {
         let cut = self.previous == b'*' && piece.first() == Some(&b'/');
         self.previous = piece.last().copied().unwrap_or(0);
-        cut || memchr::memmem::find(piece, b"*/").is_some()
+        if cut { Some(0) } else { memchr::memmem::find(piece, b"*/") }
     }
 
     /// Keeps the beginning of a quoted text where it matters, and counts lines.
@@ -63,7 +66,7 @@ impl Lexer {
     pub(super) fn line_comment(&mut self, bytes: &[u8], at: usize) -> usize {
         let rest = &bytes[at..];
         let end = memchr::memchr(b'\n', rest);
-        if self.executable && self.closes_comment(&rest[..end.unwrap_or(rest.len())]) {
+        if self.executable && self.end_of_comment(&rest[..end.unwrap_or(rest.len())]).is_some() {
             return self.ambiguous(bytes);
         }
         match end {
