@@ -15,6 +15,7 @@ use crate::report::emergency::Form;
 /// The commands that no group may be named after.
 const BUILTIN: &[&str] = &[
     "lint",
+    "test",
     "docs",
     "explain",
     "schema",
@@ -112,6 +113,12 @@ fn builtins() -> Vec<Command> {
                 .num_args(0..)
                 .help("Folders of procedures, or single files, instead of the site's packs"),
         ),
+        Command::new("test").about("Judge recorded observations, to test the limits of procedures; nothing is looked at").arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .num_args(0..)
+                .help("Packs, groups, procedures or their tests (NAME.test.yaml), instead of the site's packs"),
+        ),
         Command::new("explain")
             .about("Explain a kind of probe or action, a key, a fact, an outcome, or a procedure")
             .arg(Arg::new("kind").value_name("KIND").help(
@@ -132,8 +139,8 @@ fn builtins() -> Vec<Command> {
             Arg::new("force").long("force").action(ArgAction::SetTrue).help("Replace a file that exists"),
         ]),
         Command::new("schema")
-            .about("Print the JSON Schema of procedures or of the site file, for editors")
-            .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),
+            .about("Print the JSON Schema of procedures, of the site file or of tests, for editors")
+            .arg(Arg::new("document").value_parser(["procedure", "site", "test"]).default_value("procedure")),
         Command::new("history").about("List the recorded runs, newest first").args([
             Arg::new("what").value_name("GROUP[/PROCEDURE]").help("Only runs of this group, or of this procedure"),
             Arg::new("limit")

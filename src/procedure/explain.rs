@@ -17,7 +17,7 @@ use crate::model::unit::Quantity;
 use crate::probe;
 
 /// The pages of it that are not about one kind.
-const PAGES: [&str; 7] = ["procedure", "site", "pack", "conditions", "units", "expressions", "outcomes"];
+const PAGES: [&str; 8] = ["procedure", "site", "pack", "test", "conditions", "units", "expressions", "outcomes"];
 
 /// All that has a page of its own.
 pub fn topics() -> impl Iterator<Item = &'static str> {
@@ -52,6 +52,7 @@ pub fn topic(word: &str) -> Option<String> {
         "procedure" => document("A procedure: one file, PACK/GROUP/NAME.yaml", keys::PROCEDURE),
         "site" => document("The site file: opsctl.yaml", keys::SITE),
         "pack" => document("A pack: a folder of groups, with a file pack.yaml", keys::PACK),
+        "test" => document("Tests of a procedure: PACK/GROUP/NAME.test.yaml beside it", keys::TEST),
         "conditions" | "units" => CONDITIONS.to_owned(),
         "expressions" => EXPRESSIONS.to_owned(),
         "outcomes" => OUTCOMES.to_owned(),
@@ -269,6 +270,7 @@ pub fn key_form(form: Form) -> (String, Option<&'static [KeySpec]>) {
         Form::Choices => plain("{ NAME: text }"),
         Form::TextOr(keys) => ("text, or mapping".to_owned(), Some(keys)),
         Form::WordsOr(keys) => ("list, or mapping".to_owned(), Some(keys)),
+        Form::BySteps(each) => (format!("STEP: {each}"), None),
         Form::Steps(keys, _) => ("list of steps, or of sections of steps".to_owned(), Some(keys)),
     }
 }

@@ -33,6 +33,15 @@ pub fn site() -> Json {
     schema
 }
 
+/// Of a file of tests.
+#[must_use]
+pub fn test() -> Json {
+    let mut schema = object(keys::TEST);
+    schema["$schema"] = json!(DRAFT);
+    schema["title"] = json!("opsctl tests of a procedure");
+    schema
+}
+
 /// A step: exactly one kind, and only the keys of that kind.
 fn step() -> Json {
     let mut step = object(keys::STEP);
@@ -130,6 +139,7 @@ fn form(form: Form) -> Json {
         Form::WordsOr(keys) => {
             json!({"anyOf": [{"type": "array", "minItems": 1, "uniqueItems": true, "items": text()}, object(keys)]})
         }
+        Form::BySteps(_) => json!({"type": "object", "minProperties": 1}),
         Form::Steps(_, sections) => {
             let step = json!({"$ref": "#/$defs/step"});
             let mut section = object(sections);
