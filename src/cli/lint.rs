@@ -8,9 +8,10 @@ use super::Done;
 use super::message::{self, Failure};
 use super::settings::{self, Globals};
 use crate::model::outcome::Exit;
+use crate::procedure::cases;
 use crate::procedure::diagnostic::{Diagnostic, Diagnostics};
 use crate::procedure::document::{Procedure, Work};
-use crate::procedure::library::Library;
+use crate::procedure::library::{self, Library};
 use crate::procedure::site::{PackRef, Site};
 
 pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
@@ -81,12 +82,16 @@ fn missing(site: &Site, procedure: &Procedure) -> Diagnostics {
     problems
 }
 
-/// A single file: a site file by its name, else a procedure.
+/// A single file: a site file or tests by its name, else a procedure.
 fn one(path: &Path, site: &Site, globals: &Globals) -> Result<(), Failure> {
     if path.file_name().is_some_and(|name| name == "opsctl.yaml") {
         Site::read(path)?;
         return Ok(());
     }
-    crate::procedure::library::read_one(path, site, &settings::set(globals)?)?;
+    if library::is_test(path) {
+        cases::read(path, site, &settings::set(globals)?)?;
+        return Ok(());
+    }
+    library::read_one(path, site, &settings::set(globals)?)?;
     Ok(())
 }

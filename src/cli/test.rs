@@ -7,10 +7,10 @@ use std::sync::Arc;
 use clap::ArgMatches;
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::Done;
 use super::check::block_on;
 use super::message::{self, Failure};
 use super::settings::{self, Globals};
-use super::Done;
 use crate::engine::{self, Crew, Planned, Selection, Stop};
 use crate::model::event::Mode;
 use crate::model::id::RunId;
@@ -32,6 +32,7 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
             Err(wrong) => problems.extend(wrong),
         }
     }
+    all.sort();
     all.dedup();
     let mut cases = Vec::new();
     for file in &all {

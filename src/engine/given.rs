@@ -91,12 +91,7 @@ impl History for Given {
         std::future::ready(Ok(Vec::new())).boxed()
     }
 
-    fn since<'h>(
-        &'h self,
-        _: &'h ProcedureId,
-        _: &'h StepId,
-        _: Outcome,
-    ) -> BoxFuture<'h, Option<DateTime<Utc>>> {
+    fn since<'h>(&'h self, _: &'h ProcedureId, _: &'h StepId, _: Outcome) -> BoxFuture<'h, Option<DateTime<Utc>>> {
         std::future::ready(None).boxed()
     }
 }

@@ -18,6 +18,8 @@ use super::{document, keys};
 use crate::model::fact::{Facts, Observation};
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::Outcome;
+use crate::model::secret::MaybeSecret;
+use crate::probe::Database;
 
 mod expected;
 mod told;
@@ -44,7 +46,11 @@ pub enum Told {
     /// It could not be looked at, and why.
     Unseen(String),
     /// Of a step that does not look: what it came to.
-    Done { outcome: Outcome, choice: Option<String>, facts: Facts },
+    Done {
+        outcome: Outcome,
+        choice: Option<String>,
+        facts: Facts,
+    },
     /// The steps of the procedure that it calls are told.
     Called,
 }
@@ -135,6 +141,10 @@ pub fn read(path: &Path, site: &Site, set: &Vars) -> Result<Vec<Case>, Diagnosti
     let source = read_source(path)?;
     let node = yaml::parse(&source).map_err(Diagnostics)?;
     let reader = Reader::new(Arc::clone(&source));
+    // Their names have to be known, and nothing is asked.
+    for (_, name) in node.get("databases").map_or_else(Vec::new, |node| reader.words(node, "`databases`")) {
+        site.databases.entry(name).or_insert(Database { url: MaybeSecret::Plain(String::new()) });
+    }
     let file = File { reader: &reader, site: &site, set, procedure };
     let cases = file.cases(&node)?;
     if reader.is_clean() { Ok(cases) } else { Err(reader.into_problems()) }
@@ -182,7 +192,11 @@ impl File<'_> {
         let library = Library::open(self.site, vars)?;
         let procedures = library.load_with_called([&self.procedure], self.site)?;
         let vars_of = |id: &ProcedureId| library.vars_of(id).cloned().unwrap_or_default();
-        Ok(procedures.into_iter().map(|procedure| (vars_of(&procedure.id), procedure)).map(|(v, p)| (p, v)).collect())
+        let with_vars = |procedure: Procedure| {
+            let vars = vars_of(&procedure.id);
+            (procedure, vars)
+        };
+        Ok(procedures.into_iter().map(with_vars).collect())
     }
 
     fn case(&self, name: String, at: String, fields: &Fields<'_>, planned: Vec<(Procedure, Vars)>) -> Case {

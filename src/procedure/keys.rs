@@ -250,6 +250,7 @@ pub const CASE: &[KeySpec] = &[
 /// Of a file of recorded observations.
 pub const TEST: &[KeySpec] = &[
     key("vars", Form::Vars, "variables of all cases, before those of the site and the pack"),
+    key("databases", Form::Words, "databases that the procedures name and the site file may lack; none is asked"),
     must("cases", Form::List(CASE), "each is judged by itself, as a run would be"),
 ];
 

@@ -62,7 +62,9 @@ pub fn read(reader: &Reader, node: &Node, procedure: &Procedure) -> Vec<Expected
         } else {
             told::find(reader, key, procedure, &[WHOLE, CRITERIA]).map(|step| Of::Step(step.id.clone()))
         };
-        let word = word(reader, value, &key.text, Outcome::ALL.map(Outcome::word));
+        // Waivers do not count here.
+        let possible = Outcome::ALL.into_iter().filter(|outcome| *outcome != Outcome::Waived);
+        let word = word(reader, value, &key.text, possible.map(Outcome::word));
         if let (Some(of), Some(word)) = (of, word) {
             expected.push(Expected { of, word, at: reader.at(value) });
         }

@@ -177,12 +177,14 @@ impl Teller<'_> {
     }
 
     fn unknown(&self, what: &What<'_>, key: &Key) {
-        let message =
-            format!("step `{}` is given `{}`, which {} does not report", what.step.id, key.text, what.kind);
+        let message = format!("step `{}` is given `{}`, which {} does not report", what.step.id, key.text, what.kind);
         let names: Vec<&str> = what.specs.iter().map(|spec| spec.name).collect();
-        let all = format!("it reports: {}", names.join(", "));
-        let near = nearest(&key.text, names).map(|near| format!("did you mean `{near}`? "));
-        self.reader.error(&key.span, message, "no such fact", near.unwrap_or_default() + &all);
+        let all = names.join(", ");
+        let help = match nearest(&key.text, names) {
+            Some(near) => format!("did you mean `{near}`? It reports: {all}"),
+            None => format!("it reports: {all}"),
+        };
+        self.reader.error(&key.span, message, "no such fact", help);
     }
 
     fn fact(&self, name: String, ty: FactType, node: &Node, subject: &mut Subject) {
@@ -193,7 +195,7 @@ impl Teller<'_> {
         match value(node, ty) {
             Ok(value) => subject.set(name, value),
             Err(reason) => {
-                let help = format!("it is a {}: write for example `{name}: {}`", ty.describe().0, example(ty));
+                let help = format!("write for example `{name}: {}` ({})", example(ty), ty.describe().0);
                 self.reader.error(&node.span, format!("`{name}`: {reason}"), "", help);
             }
         }
@@ -249,8 +251,9 @@ fn value(node: &Node, ty: FactType) -> Result<Value, String> {
             items.iter().map(|item| value(item, one)).collect::<Result<_, _>>().map(Value::List)
         }
         (NodeKind::Scalar { text, .. }, FactType::Texts) => Ok(Value::List(vec![Value::text(text)])),
-        (NodeKind::Scalar { text, .. }, FactType::Text)
-        | (NodeKind::Scalar { text, quoted: true }, FactType::Any) => Ok(Value::text(text)),
+        (NodeKind::Scalar { text, .. }, FactType::Text) | (NodeKind::Scalar { text, quoted: true }, FactType::Any) => {
+            Ok(Value::text(text))
+        }
         (NodeKind::Scalar { text, .. }, FactType::SizeShare) if text.contains(" of ") => share(text),
         (NodeKind::Scalar { text, .. }, _) => {
             match Condition::one_of(std::iter::once(text.as_str()), ty).map_err(|error| error.message)? {
