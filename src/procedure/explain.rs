@@ -294,7 +294,8 @@ Conditions, for every fact of `expect` and `prefer`:
                                   least half a day old (hour, day, week; falls)
   { all: [...] }, { any: [...] }, { not: ... }
 
-Units: %, B KiB MiB GiB TiB (kB MB GB TB), ms s m h d w, /s /min, B/s KiB/s MiB/s GiB/s Mbit/s Gbit/s
+Units: %, B KiB MiB GiB TiB (kB MB GB TB), ms s m h d w, /s /min,
+       B/s KiB/s MiB/s GiB/s Mbit/s Gbit/s
 A fact that is missing satisfies nothing: the step could not tell.
 ";
 
