@@ -15,7 +15,7 @@ steps:
     expect: { free: above 20%, inodes_free: above 10% }
   - id: page
     needs: [disks]
-    probe: { http: { url: 'http://127.0.0.1:1/', attempts: 20 } }
+    probe: { http: { url: 'http://127.0.0.1:1/', attempts: 10 } }
     expect: { status: 200, json: { queue.depth: at most 10 } }
     prefer: { latency: at most 150% of previous }
   - id: orders

@@ -20,7 +20,7 @@ use regex::Regex;
 use super::site_for_everything;
 
 /// Every generated file of `docs/`, with what it must hold.
-pub fn pages() -> [(&'static str, String); 6] {
+pub fn pages() -> [(&'static str, String); 7] {
     [
         ("probes.md", probes()),
         ("actions.md", actions()),
