@@ -94,7 +94,7 @@ FAIL  daily/checked: a full disk passes  (pack/daily/checked.test.yaml:2)
       disks failed, expected passed  (pack/daily/checked.test.yaml:4)
         /var: free 3 % (1.2 GiB), expected above 20 %
       `More than 20 % of each disk is free` unmet, expected met  (pack/daily/checked.test.yaml:4)
-        by disks
+        proof: disks
 PASS  daily/checked: nothing is known
 ",
     );

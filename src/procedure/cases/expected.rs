@@ -148,7 +148,7 @@ impl Case {
                 Of::Criterion(index) => {
                     let criterion = criteria.get(*index);
                     let says = criterion.map(|criterion| format!("`{}`", criterion.says)).unwrap_or_default();
-                    let proofs = criterion.map(|criterion| format!("by {}", criterion.proven_by.join(", ")));
+                    let proofs = criterion.map(|criterion| format!("proof: {}", criterion.proven_by.join(", ")));
                     (says, criterion.map_or("nothing", |criterion| criterion.outcome.word()), proofs)
                 }
             };
