@@ -113,14 +113,7 @@ fn builtins() -> Vec<Command> {
                 .num_args(0..)
                 .help("Folders of procedures, or single files, instead of the site's packs"),
         ),
-        Command::new("test")
-            .about("Judge recorded observations, to test the limits of procedures; nothing is looked at")
-            .arg(
-                Arg::new("path")
-                    .value_name("PATH")
-                    .num_args(0..)
-                    .help("Packs, groups, procedures or their tests (NAME.test.yaml), instead of the site's packs"),
-            ),
+        test_command(),
         Command::new("explain")
             .about("Explain a kind of probe or action, a key, a fact, an outcome, or a procedure")
             .arg(Arg::new("kind").value_name("KIND").help(
@@ -208,6 +201,17 @@ fn builtins() -> Vec<Command> {
             .arg(Arg::new("shell").required(true).value_parser(value_parser!(clap_complete::Shell))),
         Command::new("man").about("Print the manual page"),
     ]
+}
+
+fn test_command() -> Command {
+    Command::new("test")
+        .about("Judge recorded observations, to test the limits of procedures; nothing is looked at")
+        .arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .num_args(0..)
+                .help("Packs, groups, procedures or their tests (NAME.test.yaml), instead of the site's packs"),
+        )
 }
 
 fn tasks_command() -> Command {

@@ -231,7 +231,7 @@ impl File<'_> {
             let ago = fields.get("ago").map(|node| (node, reader.duration(node, "`ago`")));
             let next = match ago {
                 Some((_, Some(ago))) => ago,
-                _ => age + Duration::from_secs(24 * 60 * 60),
+                _ => age + Duration::from_hours(24),
             };
             if let Some((node, Some(_))) = ago
                 && next <= age

@@ -129,7 +129,7 @@ fn form(form: Form) -> Json {
         }),
         Form::Look => look(),
         Form::Looks => json!({"anyOf": [look(), {"type": "array", "minItems": 1, "items": look()}]}),
-        Form::Conditions => json!({"type": "object", "minProperties": 1}),
+        Form::Conditions | Form::BySteps(_) => json!({"type": "object", "minProperties": 1}),
         Form::Action => action(),
         Form::Flag => json!({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]}),
         Form::TextOrWords => json!({"anyOf": [text(), {"type": "array", "minItems": 1, "items": text()}]}),
@@ -139,7 +139,6 @@ fn form(form: Form) -> Json {
         Form::WordsOr(keys) => {
             json!({"anyOf": [{"type": "array", "minItems": 1, "uniqueItems": true, "items": text()}, object(keys)]})
         }
-        Form::BySteps(_) => json!({"type": "object", "minProperties": 1}),
         Form::Steps(_, sections) => {
             let step = json!({"$ref": "#/$defs/step"});
             let mut section = object(sections);

@@ -43,7 +43,6 @@ impl Teller<'_> {
             Work::Look => self.look(step, node),
             Work::Manual(_) => self.word(step, node, PEOPLE),
             Work::Approval(_) => self.word(step, node, APPROVAL),
-            Work::Notify(_) | Work::Report(_) => self.word(step, node, DOING),
             Work::Decision(decision) => {
                 let choice = self.reader.text(node, format_args!("the choice of step `{}`", step.id))?;
                 if decision.points.contains_key(&choice) {
@@ -59,13 +58,12 @@ impl Teller<'_> {
                 self.facts(&what, node.map().unwrap_or_default(), &mut subject);
                 Some(Told::Done { outcome: Outcome::Passed, choice: None, facts: subject.facts })
             }
-            Work::Action(_) => self.word(step, node, DOING),
             Work::Procedure(call) if node.map().is_some() => {
                 let called = self.planned.iter().find(|(procedure, _)| procedure.id == call.run)?;
                 self.steps(node, &called.0, told);
                 Some(Told::Called)
             }
-            Work::Procedure(_) => self.word(step, node, DOING),
+            Work::Action(_) | Work::Procedure(_) | Work::Notify(_) | Work::Report(_) => self.word(step, node, DOING),
         }
     }
 
