@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use opsctl::drill::Fault;
 use opsctl::model::fact::FactSpec;
 use opsctl::model::input::{InputSpec, InputType};
+use opsctl::procedure::cases;
 use opsctl::procedure::explain;
 use opsctl::procedure::keys::{self, KeySpec};
 use opsctl::procedure::library;
@@ -150,7 +151,7 @@ fn every_text_about_a_kind_an_input_a_fact_or_a_key_is_a_fragment() {
         of_inputs(kind.inputs, &mut texts);
         texts.extend(kind.facts.iter().map(|fact: &FactSpec| fact.about));
     }
-    for document in [keys::PROCEDURE, keys::SITE, keys::PACK] {
+    for document in [keys::PROCEDURE, keys::SITE, keys::PACK, keys::TEST] {
         of_keys(document, &mut texts);
     }
     let wrong: Vec<&str> = texts.into_iter().filter(|text| !in_style(text)).collect();
@@ -212,7 +213,13 @@ fn every_yaml_file_in_the_pages_loads() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// A procedure, a list of steps, a site file or a pack file, by what it holds.
+/// What the tests that are shown are about.
+const TESTED: &str = "title: Disks
+steps: [{ id: disks, probe: { disk: {} }, expect: { free: above 20% } }]
+criteria: [{ says: More than 20 % of each disk is free, proven_by: [disks] }]
+";
+
+/// A procedure, a list of steps, tests, a site file or a pack file, by what it holds.
 fn load(text: &str) -> Result<(), String> {
     let has = |key: &str| text.lines().any(|line| line.starts_with(key));
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -227,6 +234,15 @@ fn load(text: &str) -> Result<(), String> {
     };
     if has("site:") {
         return Site::read(&in_file("opsctl.yaml", text)).map(|_| ()).map_err(|wrong| wrong.render(false));
+    }
+    if has("cases:") {
+        let group = folder.path().join("daily");
+        fs::create_dir(&group).expect("a folder");
+        fs::write(group.join("disks.yaml"), TESTED).expect("a file");
+        let file = group.join("disks.test.yaml");
+        fs::write(&file, text).expect("a file");
+        let read = cases::read(&file, &site_for_everything(), &Vars::new());
+        return read.map(|_| ()).map_err(|wrong| wrong.render(false));
     }
     if has("steps:") {
         return procedure(text);

@@ -132,6 +132,7 @@ impl Run {
             occurred: None,
             past: Vec::new(),
             accepted: Vec::new(),
+            given: None,
         };
         Self { case, procedures, settings, stop: Stop::default() }
     }

@@ -69,6 +69,7 @@ mod probe_tcp;
 mod probe_time;
 mod probe_vulnerability;
 mod procedures;
+mod recorded;
 mod redis;
 mod report;
 mod restore_drill;

@@ -146,6 +146,7 @@ async fn supervise(
         occurred: prepared.occurred,
         past: prepared.past,
         accepted: prepared.accepted,
+        given: None,
     };
     let stop = Stop::default();
     tokio::spawn(listen_for_signals(stop.clone()));

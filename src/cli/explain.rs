@@ -58,12 +58,17 @@ fn procedure(word: &str, globals: &Globals) -> Result<String, Failure> {
 pub enum Document {
     Procedure,
     Site,
+    Test,
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a command like the others")]
 pub fn schema(matches: &ArgMatches) -> Done {
-    let site = matches.get_one::<String>("document").is_some_and(|document| document == "site");
-    message::print(&schema_of(if site { Document::Site } else { Document::Procedure }));
+    let document = match matches.get_one::<String>("document").map(String::as_str) {
+        Some("site") => Document::Site,
+        Some("test") => Document::Test,
+        _ => Document::Procedure,
+    };
+    message::print(&schema_of(document));
     Ok(Exit::Ok)
 }
 
@@ -72,6 +77,7 @@ pub fn schema_of(document: Document) -> String {
     let schema = match document {
         Document::Procedure => schema::procedure(),
         Document::Site => schema::site(),
+        Document::Test => schema::test(),
     };
     format!("{schema:#}\n")
 }

@@ -9,9 +9,10 @@ use super::message::{self, Failure};
 use super::settings::{self, Globals};
 use super::tree;
 use crate::model::outcome::Exit;
+use crate::procedure::cases;
 use crate::procedure::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::procedure::document::{Procedure, Work};
-use crate::procedure::library::Library;
+use crate::procedure::library::{self, Library};
 use crate::procedure::lint::{self, Commands, Linted};
 use crate::procedure::site::{PackRef, Site};
 use crate::procedure::template::Vars;
@@ -101,13 +102,15 @@ impl Findings {
         }
     }
 
-    /// A single file: a site file by its name, else a procedure.
+    /// A single file: a site file or tests by its name, else a procedure.
     fn one(&mut self, path: &Path, site: &Site, globals: &Globals) -> Result<(), Failure> {
         let set = settings::set(globals)?;
         let read = if path.file_name().is_some_and(|name| name == "opsctl.yaml") {
             Site::read(path).map(|_| self.procedures += 1)
+        } else if library::is_test(path) {
+            cases::read(path, site, &set).map(|_| self.procedures += 1)
         } else {
-            crate::procedure::library::read_one(path, site, &set).map(|procedure| {
+            library::read_one(path, site, &set).map(|procedure| {
                 let mut vars = site.vars.clone();
                 vars.extend(set);
                 self.add(&mut lint::procedure(&procedure, &vars, None));

@@ -17,6 +17,7 @@ mod settings;
 mod shell;
 mod signals;
 mod tasks;
+mod test;
 mod tree;
 
 use std::ffi::OsString;
@@ -111,6 +112,7 @@ fn run(args: &[OsString], globals: &Globals) -> Done {
 fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
     match matches.subcommand() {
         Some(("lint", matches)) => lint::run(matches, globals),
+        Some(("test", matches)) => test::run(matches, globals),
         Some(("explain", matches)) => explain::run(matches, globals),
         Some(("docs", matches)) => docs::run(matches, globals),
         Some(("schema", matches)) => explain::schema(matches),

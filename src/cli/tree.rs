@@ -15,6 +15,7 @@ use crate::report::emergency::Form;
 /// The commands that no group may be named after.
 const BUILTIN: &[&str] = &[
     "lint",
+    "test",
     "docs",
     "explain",
     "schema",
@@ -121,6 +122,7 @@ fn builtins() -> Vec<Command> {
                 .action(ArgAction::SetTrue)
                 .help("Exit with 1 when there are remarks: what can be run, but hardly means what it says"),
         ]),
+        test_command(),
         Command::new("explain")
             .about("Explain a kind of probe or action, a key, a fact, an outcome, or a procedure")
             .arg(Arg::new("kind").value_name("KIND").help(
@@ -141,8 +143,8 @@ fn builtins() -> Vec<Command> {
             Arg::new("force").long("force").action(ArgAction::SetTrue).help("Replace a file that exists"),
         ]),
         Command::new("schema")
-            .about("Print the JSON Schema of procedures or of the site file, for editors")
-            .arg(Arg::new("document").value_parser(["procedure", "site"]).default_value("procedure")),
+            .about("Print the JSON Schema of procedures, of the site file or of tests, for editors")
+            .arg(Arg::new("document").value_parser(["procedure", "site", "test"]).default_value("procedure")),
         Command::new("history").about("List the recorded runs, newest first").args([
             Arg::new("what").value_name("GROUP[/PROCEDURE]").help("Only runs of this group, or of this procedure"),
             Arg::new("limit")
@@ -208,6 +210,17 @@ fn builtins() -> Vec<Command> {
             .arg(Arg::new("shell").required(true).value_parser(value_parser!(clap_complete::Shell))),
         Command::new("man").about("Print the manual page"),
     ]
+}
+
+fn test_command() -> Command {
+    Command::new("test")
+        .about("Judge recorded observations, to test the limits of procedures; nothing is looked at")
+        .arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .num_args(0..)
+                .help("Packs, groups, procedures or their tests (NAME.test.yaml), instead of the site's packs"),
+        )
 }
 
 fn tasks_command() -> Command {

@@ -15,6 +15,16 @@ const BUDGET_SPENT: &str = "the procedure's budget was spent";
 impl Run {
     /// Whether the step may start; if not, its result.
     pub fn verdict(&self, place: Place) -> Result<(), Box<StepResult>> {
+        let verdict = self.may_start(place);
+        match verdict {
+            // Of a step that a test does not tell of, it may still be known that it does not apply.
+            Err(result) if matches!(result.skip, Some(Skip::Condition | Skip::Need)) => Err(result),
+            _ if self.is_left_out(place) => Err(Box::new(skipped(self, place, Skip::Filter, "not given"))),
+            verdict => verdict,
+        }
+    }
+
+    fn may_start(&self, place: Place) -> Result<(), Box<StepResult>> {
         let step = self.step(place);
         if let Some(halted) = self.halted.as_ref().filter(|_| !step.always) {
             return Err(Box::new(skipped(self, place, Skip::Stopped, halted)));
@@ -32,6 +42,11 @@ impl Run {
         }
         for &need in step.needs.iter().filter(|_| !step.always) {
             let Some(result) = &self.results[place.0][need] else { continue };
+            // What a test leaves open or does not tell of keeps nothing back.
+            let is_open = result.outcome == Outcome::Pending || result.skip == Some(Skip::Filter);
+            if is_open && self.settings.given.is_some() {
+                continue;
+            }
             if !matches!(result.outcome, Outcome::Passed | Outcome::Warned | Outcome::Waived) {
                 let reason = format!("needs {}, which {}", result.step, ended(result.outcome));
                 let skip = match result.skip {
@@ -63,7 +78,7 @@ impl Run {
 
     /// In a run that only looks: what the step reads or needs and only a person or an action gives.
     pub fn undone_before(&self, place: Place) -> Option<&StepId> {
-        if self.settings.mode == Mode::Run {
+        if self.settings.mode == Mode::Run || self.settings.given.is_some() {
             return None;
         }
         let on = self.step(place).after.iter().map(|&earlier| (place.0, earlier)).find(|&on| self.is_undone(on));

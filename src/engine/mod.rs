@@ -6,6 +6,7 @@ mod ask;
 mod call;
 mod clock;
 mod context;
+mod given;
 mod judge;
 mod look;
 mod may_start;
@@ -38,6 +39,7 @@ use crate::model::past::PastRun;
 use crate::model::record::Record;
 use crate::model::secret::Mask;
 use crate::probe::{Database, ManagedService};
+use crate::procedure::cases::Given;
 use crate::procedure::document::{Procedure, Work};
 use crate::procedure::site::Waiver;
 use crate::procedure::template::Vars;
@@ -240,6 +242,8 @@ pub struct Settings {
     pub past: Vec<Event>,
     /// Procedures whose files have changed since, which the operator accepted.
     pub accepted: Vec<(ProcedureId, String)>,
+    /// Of a test: what was seen, done and answered. Nothing is looked at, nobody is asked, nothing is done.
+    pub given: Option<Arc<Given>>,
 }
 
 /// How a run is asked to end early.

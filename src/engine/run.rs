@@ -233,7 +233,9 @@ impl Run {
     /// Whether the step is no look that runs beside others.
     fn is_alone(&self, place: Place) -> bool {
         let step = self.step(place);
-        !step.kind.looks() || step.for_each.is_some() || (self.settings.one_by_one && self.settings.mode == Mode::Run)
+        // A test tells of a step that is repeated as a whole.
+        let is_repeated = step.for_each.is_some() && self.settings.given.is_none();
+        !step.kind.looks() || is_repeated || (self.settings.one_by_one && self.settings.mode == Mode::Run)
     }
 
     pub fn begin_procedure(&mut self, procedure: usize, recorder: &mut Recorder) {

@@ -17,7 +17,7 @@ use crate::model::unit::Quantity;
 use crate::probe;
 
 /// The pages of it that are not about one kind.
-const PAGES: [&str; 7] = ["procedure", "site", "pack", "conditions", "units", "expressions", "outcomes"];
+const PAGES: [&str; 8] = ["procedure", "site", "pack", "test", "conditions", "units", "expressions", "outcomes"];
 
 /// All that has a page of its own.
 pub fn topics() -> impl Iterator<Item = &'static str> {
@@ -52,6 +52,7 @@ pub fn topic(word: &str) -> Option<String> {
         "procedure" => document("A procedure: one file, PACK/GROUP/NAME.yaml", keys::PROCEDURE),
         "site" => document("The site file: opsctl.yaml", keys::SITE),
         "pack" => document("A pack: a folder of groups, with a file pack.yaml", keys::PACK),
+        "test" => document("Tests of a procedure: PACK/GROUP/NAME.test.yaml beside it", keys::TEST) + "\n" + TESTS,
         "conditions" | "units" => CONDITIONS.to_owned(),
         "expressions" => EXPRESSIONS.to_owned(),
         "outcomes" => OUTCOMES.to_owned(),
@@ -272,6 +273,7 @@ pub fn key_form(form: Form) -> (String, Option<&'static [KeySpec]>) {
         Form::Choices => plain("{ NAME: text }"),
         Form::TextOr(keys) => ("text, or mapping".to_owned(), Some(keys)),
         Form::WordsOr(keys) => ("list, or mapping".to_owned(), Some(keys)),
+        Form::BySteps(each) => (format!("STEP: {each}"), None),
         Form::Steps(keys, _) => ("list of steps, or of sections of steps".to_owned(), Some(keys)),
     }
 }
@@ -298,6 +300,46 @@ Conditions, for every fact of `expect` and `prefer`:
 Units: %, B KiB MiB GiB TiB (kB MB GB TB), ms s m h d w, /s /min,
        B/s KiB/s MiB/s GiB/s Mbit/s Gbit/s
 A fact that is missing satisfies nothing: the step could not tell.
+";
+
+/// What a case can tell and expect.
+pub const TESTS: &str = "\
+What a step is given, by its kind:
+
+  probe, gather      { FACT: value }, a single thing without a name
+                     { subjects: { /var: { FACT: value } } }, several by name
+                     { error: no permission }, of one subject or of all
+                     { evidence: [{ column: value }] }, rows for `for_each`
+  manual             done, not done, not applicable
+  decision           the choice
+  approval           agreed, refused
+  action             done, failed, or { FACT: value } of what was done
+  notify, report     done, failed
+  procedure          done, failed, or what its own steps are given
+
+A value has the unit of its fact: `latency: 2s`, `free: 3% of 40GiB` (the amount
+and its share; `free: 3%` is the share alone). A fact that is not named is
+missing; what a kind implies (`answers: true`) holds unless it is named. A fact
+of which nothing can be expected is `not applicable`.
+
+A step that is not given is left out: it counts for nothing, and no step waits
+for it. Nothing is looked at, nobody is asked, nothing is done, no run is
+recorded. Waivers do not count, and a limit of time is never proven.
+
+Example:
+
+  cases:
+    - name: a full disk fails
+      given: { disks: { subjects: { /: { free: 60% }, /var: { free: 3% } } } }
+      expect: { disks: failed, outcome: failed, criteria: { More than: unmet } }
+    - name: a page twice as slow as yesterday is a warning
+      given: { page: { status: 200, latency: 2s } }
+      before: [{ given: { page: { latency: 1s } } }]
+      expect: { page: warned }
+
+`opsctl test` judges the tests of the site's packs, `opsctl test PATH` those of
+a pack, a group or a procedure. Exit 0: all came out as expected; 2: some did
+not; 3: a file is wrong, or there are none.
 ";
 
 /// What `when`, `for_each` and templates see.

@@ -53,6 +53,8 @@ pub enum Form {
     TextOr(&'static [KeySpec]),
     /// Steps and facts of steps, or a mapping with these keys.
     WordsOr(&'static [KeySpec]),
+    /// A mapping whose keys are the steps of a procedure; the text says what stands below each.
+    BySteps(&'static str),
     /// A list of mappings with the first keys, or of sections of them with the second ones.
     Steps(&'static [KeySpec], &'static [KeySpec]),
 }
@@ -218,6 +220,38 @@ pub const PROCEDURE: &[KeySpec] = &[
         "in the order in which they are shown; neighbours that only look run side by side, everything else alone",
     ),
     key("criteria", Form::List(CRITERION), "what must hold for the procedure to have succeeded"),
+];
+
+/// What was seen of steps.
+const GIVEN: KeySpec = key(
+    "given",
+    Form::BySteps("{ FACT: value }, { subjects: { NAME: { FACT: value } } }, { error: text }, or a word"),
+    "what was seen, done or answered at each step; a step that is not named is left out",
+);
+
+/// An earlier run, in a test.
+pub const BEFORE: &[KeySpec] = &[
+    key("ago", Form::Duration, "how long before the case; a day more than the one above it if not given"),
+    KeySpec { required: true, ..GIVEN },
+];
+
+pub const CASE: &[KeySpec] = &[
+    must("name", Form::Text, "what is shown, as a sentence"),
+    key("vars", Form::Vars, "variables of this case, before those of the file, the site and the pack"),
+    GIVEN,
+    key("before", Form::List(BEFORE), "earlier runs, for conditions on the history of a fact"),
+    must(
+        "expect",
+        Form::BySteps("outcome; also { outcome: outcome, criteria: { TEXT: met | unmet | not proven } }"),
+        "what it must come to: of steps, of the whole as `outcome`, of criteria by the beginning of their text",
+    ),
+];
+
+/// Of a file of recorded observations.
+pub const TEST: &[KeySpec] = &[
+    key("vars", Form::Vars, "variables of all cases, before those of the site and the pack"),
+    key("databases", Form::Words, "databases that the procedures name and the site file may lack; none is asked"),
+    must("cases", Form::List(CASE), "each is judged by itself, as a run would be"),
 ];
 
 pub const PACK: &[KeySpec] = &[

@@ -26,6 +26,9 @@ pub use templates::{template, templates};
 /// `pack/group/procedure.yaml` or `pack/templates/name.txt`, and its text.
 const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/procedures.rs"));
 
+/// How the name of a file of tests ends: `system-health.test.yaml` is beside `system-health.yaml`.
+pub const TEST_ENDING: &str = ".test.yaml";
+
 /// As many procedures as one thread reads before a second one pays.
 const ALONE: usize = 16;
 
@@ -385,7 +388,8 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
         let group = entry.file_name().to_string_lossy().into_owned();
         for file in sorted(&entry.path())? {
             let name = PathBuf::from(file.file_name());
-            if !name.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            let is_yaml = name.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            if !is_yaml || is_test(&name) {
                 continue;
             }
             match ProcedureId::new(&group, &name.file_stem().unwrap_or_default().to_string_lossy()) {
@@ -398,6 +402,12 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
         }
     }
     if problems.is_empty() { Ok((defaults, found)) } else { Err(problems) }
+}
+
+/// Recorded observations beside a procedure are no procedure.
+#[must_use]
+pub fn is_test(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name.to_string_lossy().ends_with(TEST_ENDING))
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {

@@ -1,5 +1,6 @@
 //! Procedures: from YAML files to vetted plans. What comes out of here has nothing wrong left in it.
 
+pub mod cases;
 pub mod decode;
 pub mod diagnostic;
 pub mod document;

@@ -33,6 +33,15 @@ pub fn site() -> Json {
     schema
 }
 
+/// Of a file of tests.
+#[must_use]
+pub fn test() -> Json {
+    let mut schema = object(keys::TEST);
+    schema["$schema"] = json!(DRAFT);
+    schema["title"] = json!("opsctl tests of a procedure");
+    schema
+}
+
 /// A step: exactly one kind, and only the keys of that kind.
 fn step() -> Json {
     let mut step = object(keys::STEP);
@@ -120,7 +129,7 @@ fn form(form: Form) -> Json {
         }),
         Form::Look => look(),
         Form::Looks => json!({"anyOf": [look(), {"type": "array", "minItems": 1, "items": look()}]}),
-        Form::Conditions => json!({"type": "object", "minProperties": 1}),
+        Form::Conditions | Form::BySteps(_) => json!({"type": "object", "minProperties": 1}),
         Form::Action => action(),
         Form::Flag => json!({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]}),
         Form::TextOrWords => json!({"anyOf": [text(), {"type": "array", "minItems": 1, "items": text()}]}),

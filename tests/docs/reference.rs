@@ -20,7 +20,7 @@ use regex::Regex;
 use super::site_for_everything;
 
 /// Every generated file of `docs/`, with what it must hold.
-pub fn pages() -> [(&'static str, String); 6] {
+pub fn pages() -> [(&'static str, String); 7] {
     [
         ("probes.md", probes()),
         ("actions.md", actions()),
@@ -28,6 +28,7 @@ pub fn pages() -> [(&'static str, String); 6] {
         ("procedures.md", procedures()),
         ("procedure.schema.json", format!("{:#}\n", schema::procedure())),
         ("site.schema.json", format!("{:#}\n", schema::site())),
+        ("test.schema.json", format!("{:#}\n", schema::test())),
     ]
 }
 
@@ -146,6 +147,12 @@ fn format() -> String {
     document(&mut text, "A procedure", "`PACK/GROUP/NAME.yaml` is the command `opsctl GROUP NAME`.", keys::PROCEDURE);
     document(&mut text, "A pack", "`PACK/pack.yaml` may stand beside the groups.", keys::PACK);
     document(&mut text, "The site file", "`opsctl.yaml`; relative paths in it start at its folder.", keys::SITE);
+    document(
+        &mut text,
+        "Tests",
+        "`PACK/GROUP/NAME.test.yaml` is about the procedure `NAME.yaml` beside it.",
+        keys::TEST,
+    );
     write!(text, "\n## Conditions\n\n```text\n{CONDITIONS}```\n\n").ok();
     text.push_str("| a fact that is | takes for example |\n|---|---|\n");
     for ty in [

@@ -15,6 +15,7 @@ const TABLES: &[(&str, &[KeySpec])] = &[
     ("a section of steps", keys::SECTION),
     ("the site file", keys::SITE),
     ("the file pack.yaml", keys::PACK),
+    ("a file of tests", keys::TEST),
 ];
 
 /// Every key of this name, wherever it stands.
