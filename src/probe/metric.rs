@@ -211,7 +211,7 @@ impl Metric {
         let place = |name: &'static str| Place::of(name, inputs.text(name).unwrap_or_default(), inputs);
         let source = match source {
             "prometheus" => Source::Prometheus {
-                endpoint: Endpoint::new("prometheus", inputs.text("prometheus").unwrap_or_default(), inputs)?,
+                endpoint: Box::new(Endpoint::new("prometheus", inputs.text("prometheus").unwrap_or_default(), inputs)?),
                 query: query.to_owned(),
                 over,
                 window: window_of(inputs)?,

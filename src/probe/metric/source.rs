@@ -27,7 +27,7 @@ const MOST_BYTES: u64 = 16 << 20;
 const EVIDENCE_ROWS: usize = 20;
 
 pub enum Source {
-    Prometheus { endpoint: Endpoint, query: String, over: Option<String>, window: Option<Window> },
+    Prometheus { endpoint: Box<Endpoint>, query: String, over: Option<String>, window: Option<Window> },
     Exposition { place: Place, query: Selector, over: Option<Selector>, of: Option<Of> },
     Json { place: Place, query: String, over: Option<String> },
     Database { name: String, query: Sql, over: Option<Sql> },
