@@ -1,6 +1,6 @@
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use opsctl::model::fact::{Observation, Subject};
@@ -10,6 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::again::with_own_mounts;
+use crate::support::fuse::Fuse;
 use crate::support::look::Look;
 
 fn folder() -> TempDir {
@@ -291,34 +292,6 @@ fn a_bad_glob_is_refused() {
     let Err(error) = Look::new("disk", json!({ "exclude": "/mnt/[a" })).build() else { panic!("it is accepted") };
     assert_eq!(error.input, "exclude");
     assert!(error.message.contains("`/mnt/[a` is not a glob"), "{error}");
-}
-
-/// A FUSE file system whose daemon can be stopped. It is killed at the end, or nothing could be unmounted.
-struct Fuse(Child);
-
-impl Fuse {
-    fn mount(source: &str, point: &str) -> Self {
-        let daemon = Command::new("bindfs").args(["-f", source, point]).stdout(Stdio::null()).spawn();
-        let fuse = Self(daemon.expect("bindfs of the package of this name"));
-        for _ in 0..600 {
-            if fs::read_to_string("/proc/self/mountinfo").expect("the mounts").contains(point) {
-                return fuse;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("bindfs does not mount {point}; is there a /dev/fuse?");
-    }
-
-    fn stop(&self) {
-        run("kill", &["-STOP", &self.0.id().to_string()]);
-    }
-}
-
-impl Drop for Fuse {
-    fn drop(&mut self) {
-        self.0.kill().expect("the daemon is there");
-        self.0.wait().expect("the daemon ends");
-    }
 }
 
 #[test]

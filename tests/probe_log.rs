@@ -235,6 +235,14 @@ fn any_bytes_are_read_and_shown_without_control_characters() {
 }
 
 #[test]
+fn a_last_line_that_has_no_end_yet_is_searched() {
+    let logs = Logs::new().with("app.log", "2026-11-21 12:00:00 fine\n2026-11-21 12:00:01 error");
+    for inputs in [json!({"match": "error"}), json!({"match": "error", "since": "24h"})] {
+        assert_eq!(matches(&logs.subject("app.log", inputs)), 1);
+    }
+}
+
+#[test]
 fn severities_are_counted_when_they_are_asked_for() {
     let logs = Logs::new()
         .with("app.log", "2026-11-21 12:00:00 ERROR a\n trace\n2026-11-21 12:00:01 CRITICAL b\n2026-11-21 12:00:02 ERROR c\n2026-11-21 12:00:03 INFO d\n")

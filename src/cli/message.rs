@@ -3,6 +3,10 @@
 use std::io::Write;
 
 use crate::procedure::diagnostic::{Diagnostics, Severity};
+use crate::report::line::cut_middle;
+
+/// Letters of a line of a message: what somebody wrote by mistake is not repeated in full, however long it is.
+const LONGEST_LINE: usize = 2000;
 
 /// Why a command could not do its work.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ impl Failure {
             Self::Plain { message, help } => {
                 let help = help.as_ref().map_or_else(String::new, |help| format!("  help: {help}\n"));
                 let (on, off) = if colour { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-                format!("{on}error{off}: {message}\n{help}")
+                format!("{on}error{off}: {}{help}", brief(message))
             }
             Self::Files(problems) => {
                 let count = problems.count(Severity::Error);
@@ -53,6 +57,12 @@ impl From<crate::journal::JournalError> for Failure {
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+}
+
+/// The lines of `text`, each cut in the middle where it is very long.
+#[must_use]
+pub fn brief(text: &str) -> String {
+    text.lines().map(|line| cut_middle(line, LONGEST_LINE) + "\n").collect()
 }
 
 /// To standard error.

@@ -134,7 +134,13 @@ fn builtin(matches: &ArgMatches, globals: &Globals) -> Done {
 /// Parses; what clap has to say goes to where it belongs. A wrong flag is "could not tell", not clap's 2.
 fn parse(command: clap::Command, args: &[OsString]) -> Result<ArgMatches, Exit> {
     command.try_get_matches_from(args).map_err(|error| {
-        error.print().ok();
+        let text = error.to_string();
+        let brief = message::brief(&text);
+        if brief.len() < text.len() {
+            message::warn(&brief);
+        } else {
+            error.print().ok();
+        }
         match error.kind() {
             clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Exit::Ok,
             _ => Exit::CouldNotTell,

@@ -1,7 +1,7 @@
 //! Certificates, as servers present them and as they lie in files.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, try_join_all};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -13,6 +13,7 @@ use super::http::exchange::Family;
 use super::http::tls::{Certificate, Presented, Trust};
 use super::http::{ADDRESS, CA};
 use super::log::find::{self, Named};
+use super::log::scan::Watch;
 use super::tcp::connect::end_of;
 use super::tcp::place::{Place, families};
 use super::{Context, Kind, Probe, ProbeError};
@@ -197,7 +198,9 @@ impl Certificates {
             None => Trust::system(cx).await?,
         };
         let (files, key) = (self.files.clone(), self.key.clone());
-        let disk = cx.blocking(move || OnDisk::read(&files, key.as_deref())).await?;
+        let watch = Watch { cancel: cx.cancel.clone(), until: Instant::now() + cx.limit };
+        let place = files.iter().chain(&key).map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        let disk = cx.reading(place, move || OnDisk::read(&files, key.as_deref(), &watch)).await?;
         let mut all = Observation::default();
         if self.places.is_empty() {
             for (path, chain) in &disk.files {
@@ -284,8 +287,8 @@ fn server_name(input: &'static str, name: &str) -> Result<ServerName<'static>, I
 }
 
 impl OnDisk {
-    fn read(paths: &[PathBuf], key: Option<&Path>) -> Result<Self, ProbeError> {
-        let files = find::expand(paths)?.into_iter().map(|named| match named {
+    fn read(paths: &[PathBuf], key: Option<&Path>, watch: &Watch) -> Result<Self, ProbeError> {
+        let files = find::expand(paths, watch)?.into_iter().map(|named| match named {
             Named::File(path) | Named::Matched(path) => {
                 let chain = file::certificates(&path);
                 (path, chain)

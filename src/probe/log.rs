@@ -4,7 +4,7 @@ pub(crate) mod find;
 pub(crate) mod format;
 mod look;
 pub(crate) mod matcher;
-mod scan;
+pub(crate) mod scan;
 pub(crate) mod severity;
 mod source;
 pub(crate) mod stamp;
@@ -177,14 +177,14 @@ impl Probe for Log {
 }
 
 fn observe(files: &[PathBuf], setting: &Setting) -> Result<Observation, ProbeError> {
-    let mut named = find::expand(files)?;
+    let mut named = find::expand(files, &setting.watch)?;
     if setting.rotated {
         fold_older(&mut named);
     }
     let mut observation = Observation::default();
     for file in named {
         let subject = match file {
-            Named::Unseen(path, error) => Subject::unseen(path.display().to_string(), error.to_string()),
+            Named::Unseen(path, error) => Subject::unseen(path.display().to_string(), with_help(&error)),
             Named::File(path) | Named::Matched(path) => {
                 let mut look = Look::new(&path, setting);
                 match look.take() {

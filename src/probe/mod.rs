@@ -20,6 +20,7 @@ use crate::model::id::ProcedureId;
 use crate::model::input::{InputError, InputSpec, Inputs};
 use crate::model::past::PastRun;
 use crate::model::secret::{Mask, MaybeSecret, Secret, SecretRef};
+use crate::model::unit::Quantity;
 
 pub mod alerts;
 pub mod backup;
@@ -279,6 +280,23 @@ impl Context {
                 Err(ProbeError::new("cancelled", "nobody waits for the answer any more"))
             }
         }
+    }
+
+    /// Reads files of the step itself, such as certificates, as [`Self::blocking`] does, within the step's time: a file
+    /// system that hangs is no outage of the server that is looked at.
+    ///
+    /// # Errors
+    /// Those of the work, and that it takes too long.
+    pub async fn reading<T: Send + 'static>(
+        &self,
+        place: impl fmt::Display,
+        work: impl FnOnce() -> Result<T, ProbeError> + Send + 'static,
+    ) -> Result<T, ProbeError> {
+        tokio::time::timeout(self.limit, self.blocking(work)).await.unwrap_or_else(|_| {
+            let limit = Quantity::duration(self.limit).rounded();
+            Err(ProbeError::new("time_limit", format!("{place} was not read within {limit}"))
+                .help("look whether its file system answers (`df`)"))
+        })
     }
 
     /// Runs blocking work on another thread. Most of it is done in less time than it takes to make a thread, so a few

@@ -134,13 +134,15 @@ pub(crate) fn cut_middle(text: &str, limit: usize) -> String {
         return text.to_owned();
     }
     let room = limit.saturating_sub(1);
-    let mut tail = text;
-    while width(tail) > room - room / 2 {
-        let mut chars = tail.chars();
-        chars.next();
-        tail = chars.as_str();
+    let (mut used, mut from) = (0, text.len());
+    for (at, c) in text.char_indices().rev() {
+        used += columns(c);
+        if used > room - room / 2 {
+            break;
+        }
+        from = at;
     }
-    format!("{}…{tail}", head(text, room / 2))
+    format!("{}…{}", head(text, room / 2), &text[from..])
 }
 
 fn head(text: &str, limit: usize) -> &str {

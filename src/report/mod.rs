@@ -8,7 +8,7 @@ pub mod emergency;
 mod human;
 mod json;
 mod junit;
-mod line;
+pub(crate) mod line;
 mod live;
 mod nagios;
 mod ndjson;

@@ -75,6 +75,16 @@ fn the_day_is_that_of_the_sites_time_zone() {
 }
 
 #[test]
+fn a_backup_that_was_changed_a_moment_ago_may_still_be_growing() {
+    let folder = folder();
+    let file = dated(folder.path(), "2026-11-20", 10);
+    assert_eq!(fact(&series(folder.path(), json!({})).subject(), "growing"), NO);
+    touch(&file, midday() - Duration::from_secs(20));
+    assert_eq!(fact(&series(folder.path(), json!({})).subject(), "growing"), YES);
+    assert_eq!(fact(&Look::new("backup", json!({ "file": file })).now(midday()).subject(), "growing"), YES);
+}
+
+#[test]
 fn the_last_of_several_backups_of_a_day_counts() {
     let folder = folder();
     for name in ["db-2026-11-20_0300.sql", "db-2026-11-20_2300.sql", "db-2026-11-20_1200.sql"] {

@@ -7,6 +7,7 @@ pub mod answers;
 pub mod case;
 pub mod containers;
 pub mod debian;
+pub mod fuse;
 pub mod lab;
 pub mod look;
 pub mod mail;

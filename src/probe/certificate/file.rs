@@ -1,7 +1,5 @@
 //! Certificates and keys in files.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use rustls::crypto::ring::sign::any_supported_type;
@@ -10,13 +8,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::probe::ProbeError;
-
-/// The system's bundle of all authorities has about 200 KiB.
-const MOST_BYTES: u64 = 4 << 20;
+use crate::probe::http::tls::read_pem;
 
 pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ProbeError> {
     let place = path.display();
-    let pem = read(path)?;
+    let pem = read_pem(path, &path.display().to_string())?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
     if found.is_empty() {
         return Err(ProbeError::new("bad_file", format!("{place} holds no certificate as PEM")));
@@ -27,7 +23,7 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ProbeEr
 /// The public half of a private key, in DER.
 pub fn public_half(path: &Path) -> Result<Vec<u8>, ProbeError> {
     let place = path.display();
-    let pem = read(path)?;
+    let pem = read_pem(path, &path.display().to_string())?;
     let bad = |why: &str| {
         ProbeError::new("bad_file", format!("{place} {why}"))
             .help("name a private key as PEM, without a passphrase, of RSA, ECDSA with P-256 or P-384, or Ed25519")
@@ -42,15 +38,4 @@ pub fn public_half(path: &Path) -> Result<Vec<u8>, ProbeError> {
 pub fn public_key(der: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some(certificate.public_key().raw.to_vec())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ProbeError> {
-    let file = File::open(path).map_err(|error| ProbeError::io(path.display(), &error))?;
-    let is_file = file.metadata().map_err(|error| ProbeError::io(path.display(), &error))?.is_file();
-    if !is_file {
-        return Err(ProbeError::new("bad_file", format!("{} is no regular file", path.display())));
-    }
-    let mut content = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut content).map_err(|error| ProbeError::io(path.display(), &error))?;
-    Ok(content)
 }

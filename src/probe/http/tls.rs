@@ -1,5 +1,6 @@
 //! Whom a look trusts, and what the server presented: the whole chain and the verdict on it, whatever came of it.
 
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use super::super::{Context, ProbeError};
 use super::exchange::{Trace, mark};
 use super::way::Identity;
 
+/// The system's bundle of all authorities has about 200 KiB.
+const MOST_BYTES: u64 = 4 << 20;
+
 /// The authorities that may vouch for a server.
 #[derive(Clone, Debug)]
 pub struct Trust {
@@ -30,6 +34,17 @@ pub struct Trust {
 
 /// The system's authorities, read once in a process and only when something needs them.
 static SYSTEM: OnceCell<Trust> = OnceCell::const_new();
+
+/// A file of certificates or keys; `place` is what messages call it. Devices and pipes have no end.
+pub(crate) fn read_pem(path: &Path, place: &str) -> Result<Vec<u8>, ProbeError> {
+    let trouble = |error| ProbeError::io(place, &error);
+    if !std::fs::metadata(path).map_err(trouble)?.is_file() {
+        return Err(ProbeError::new("bad_file", format!("{place} is no regular file")));
+    }
+    let mut pem = Vec::new();
+    std::fs::File::open(path).map_err(trouble)?.take(MOST_BYTES).read_to_end(&mut pem).map_err(trouble)?;
+    Ok(pem)
+}
 
 impl Trust {
     /// The system's authorities; those built into the program where the system has none.
@@ -48,9 +63,9 @@ impl Trust {
     /// Only the authorities in the PEM file at `path`.
     pub async fn file(path: &Path, cx: &Context) -> Result<Self, ProbeError> {
         let path = path.to_owned();
-        cx.blocking(move || {
-            let place = format!("the CA file {}", path.display());
-            let pem = std::fs::read(&path).map_err(|error| ProbeError::io(&place, &error))?;
+        let place = format!("the CA file {}", path.display());
+        cx.reading(place.clone(), move || {
+            let pem = read_pem(&path, &place)?;
             let own: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
             let mut roots = RootCertStore::empty();
             let (usable, _) = roots.add_parsable_certificates(own.iter().cloned());

@@ -13,6 +13,7 @@ use tokio::net::lookup_host;
 
 use super::super::{Context, ProbeError};
 use super::exchange::{Family, literal};
+use super::tls::read_pem;
 use super::trouble;
 use crate::model::input::{InputError, Inputs};
 use crate::model::secret::SecretRef;
@@ -283,16 +284,16 @@ impl std::fmt::Debug for Identity {
 impl Identity {
     pub async fn read(certificate: &Path, key: &Path, cx: &Context) -> Result<Self, ProbeError> {
         let (certificate, key) = (certificate.to_owned(), key.to_owned());
-        cx.blocking(move || {
-            let place = format!("the client certificate {}", certificate.display());
-            let pem = std::fs::read(&certificate).map_err(|error| ProbeError::io(&place, &error))?;
+        let place = format!("the client certificate {}", certificate.display());
+        cx.reading(place.clone(), move || {
+            let pem = read_pem(&certificate, &place)?;
             let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
             if chain.is_empty() {
                 return Err(ProbeError::new("bad_file", format!("{place} holds no certificate"))
                     .help("write the certificates as PEM, beginning with -----BEGIN CERTIFICATE-----"));
             }
             let place = format!("the key {}", key.display());
-            let pem = std::fs::read(&key).map_err(|error| ProbeError::io(&place, &error))?;
+            let pem = read_pem(&key, &place)?;
             let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| bad_key(&place, &pem))?;
             Ok(Self { chain, key })
         })

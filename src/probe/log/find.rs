@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use globset::{GlobBuilder, GlobMatcher};
 use regex::Regex;
 
+use super::scan::Watch;
 use crate::probe::ProbeError;
 
 /// Files that one look may take in.
@@ -31,10 +32,11 @@ impl Named {
 }
 
 /// The files that the written paths stand for, each once, in their order.
-pub fn expand(paths: &[PathBuf]) -> Result<Vec<Named>, ProbeError> {
+pub fn expand(paths: &[PathBuf], watch: &Watch) -> Result<Vec<Named>, ProbeError> {
     let mut all: Vec<Named> = Vec::new();
     for path in paths {
-        let found = if is_pattern(path) && !path.exists() { matching(path) } else { vec![Named::File(path.clone())] };
+        let found =
+            if is_pattern(path) && !path.exists() { matching(path, watch) } else { vec![Named::File(path.clone())] };
         for named in found {
             if !all.iter().any(|known| known.path() == named.path()) {
                 all.push(named);
@@ -52,7 +54,7 @@ fn is_pattern(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte))
 }
 
-fn matching(pattern: &Path) -> Vec<Named> {
+fn matching(pattern: &Path, watch: &Watch) -> Vec<Named> {
     let mut found = vec![PathBuf::new()];
     let mut trouble = Vec::new();
     let mut components = pattern.components().peekable();
@@ -60,7 +62,7 @@ fn matching(pattern: &Path) -> Vec<Named> {
         let is_last = components.peek().is_none();
         let mut next = Vec::new();
         for folder in found {
-            match below(&folder, component, is_last) {
+            match below(&folder, component, is_last, watch) {
                 Ok(paths) => next.extend(paths),
                 Err(error) => trouble.push(Named::Unseen(folder, error)),
             }
@@ -75,17 +77,12 @@ fn matching(pattern: &Path) -> Vec<Named> {
     found.into_iter().map(Named::Matched).chain(trouble).collect()
 }
 
-/// What one component of a pattern stands for in `folder`: files if it is the last one, else folders.
-fn below(folder: &Path, component: Component<'_>, is_last: bool) -> Result<Vec<PathBuf>, ProbeError> {
+/// What one component of a pattern stands for in `folder`: files if it is the last one, else folders. Of files, no more
+/// than show that there are too many.
+fn below(folder: &Path, component: Component<'_>, is_last: bool, watch: &Watch) -> Result<Vec<PathBuf>, ProbeError> {
     let Component::Normal(name) = component else { return Ok(vec![folder.join(component)]) };
     if name == "**" {
-        let walk = walkdir::WalkDir::new(folder).into_iter();
-        let entries = walk.filter(|entry| entry.as_ref().map_or(true, |entry| entry.file_type().is_dir()));
-        let paths = entries.map(|entry| entry.map(walkdir::DirEntry::into_path));
-        return paths.collect::<Result<_, _>>().map_err(|error| {
-            let place = error.path().unwrap_or(folder).display().to_string();
-            ProbeError::io(place, &error.into())
-        });
+        return folders(folder, watch);
     }
     let is_right_kind = |path: &Path| if is_last { path.is_file() } else { path.is_dir() };
     if !is_pattern(Path::new(name)) {
@@ -94,9 +91,35 @@ fn below(folder: &Path, component: Component<'_>, is_last: bool) -> Result<Vec<P
     }
     let matcher = glob(&name.to_string_lossy())?;
     let hidden_too = name.as_encoded_bytes().starts_with(b".");
-    let names = names_in(folder).map_err(|error| ProbeError::io(folder.display(), &error))?;
-    let fits = |name: &String| matcher.is_match(name) && (hidden_too || !name.starts_with('.'));
-    Ok(names.into_iter().filter(fits).map(|name| folder.join(name)).filter(|path| is_right_kind(path)).collect())
+    let trouble = |error| ProbeError::io(folder.display(), &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(trouble)? {
+        watch.go_on(folder)?;
+        let name = entry.map_err(trouble)?.file_name().to_string_lossy().into_owned();
+        if matcher.is_match(&name) && (hidden_too || !name.starts_with('.')) {
+            found.extend(Some(folder.join(name)).filter(|path| is_right_kind(path)));
+        }
+        if is_last && found.len() > MOST_FILES {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// `folder` and all folders below it.
+fn folders(folder: &Path, watch: &Watch) -> Result<Vec<PathBuf>, ProbeError> {
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new(folder) {
+        watch.go_on(folder)?;
+        let entry = entry.map_err(|error| {
+            let place = error.path().unwrap_or(folder).display().to_string();
+            ProbeError::io(place, &error.into())
+        })?;
+        if entry.file_type().is_dir() {
+            found.push(entry.into_path());
+        }
+    }
+    Ok(found)
 }
 
 fn glob(pattern: &str) -> Result<GlobMatcher, ProbeError> {
@@ -105,12 +128,6 @@ fn glob(pattern: &str) -> Result<GlobMatcher, ProbeError> {
         .build()
         .map(|glob| glob.compile_matcher())
         .map_err(|error| ProbeError::new("bad_pattern", format!("`{pattern}` is not a pattern of names: {error}")))
-}
-
-fn names_in(folder: &Path) -> io::Result<Vec<String>> {
-    std::fs::read_dir(folder)?
-        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-        .collect()
 }
 
 /// `.1`, `-20260101`, `.2026-01-01`, `-20260101-1767225600`: what rotation puts into names. A short number after a
@@ -146,7 +163,11 @@ fn unpacked_name(name: &str) -> &str {
 pub fn older(main: &Path, since: Option<SystemTime>) -> io::Result<Vec<PathBuf>> {
     let folder = main.parent().unwrap_or(Path::new("/"));
     let name = main.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let names: Vec<String> = names_in(folder)?.into_iter().filter(|other| is_older(&name, other)).collect();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let other = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(Some(other).filter(|other| is_older(&name, other)));
+    }
     let mut found = Vec::new();
     for other in &names {
         // While a file is being packed, the packed one is not whole and the other one still there.

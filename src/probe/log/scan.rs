@@ -1,6 +1,7 @@
 //! Counting the entries of a log: fast over text that is all wanted, line by line where time decides.
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::time::Instant as Moment;
 
 use memchr::{memchr_iter, memrchr};
@@ -11,6 +12,7 @@ use super::matcher::{Matcher, line_end};
 use super::source::{LogFile, Piece, Pieces};
 use super::stamp::Instant;
 use super::tally::Tally;
+use crate::probe::ProbeError;
 
 /// Bytes of an over-long line that are looked at for its timestamp and kept.
 const LONG_LINE_HEAD: usize = 4096;
@@ -40,6 +42,19 @@ pub struct Watch {
 impl Watch {
     fn is_over(&self) -> bool {
         self.cancel.is_cancelled() || Moment::now() >= self.until
+    }
+
+    /// An error when the search of `folder` for files has to end now.
+    pub fn go_on(&self, folder: &Path) -> Result<(), ProbeError> {
+        if self.cancel.is_cancelled() {
+            return Err(ProbeError::new("cancelled", "the look was ended before it was complete"));
+        }
+        if self.is_over() {
+            let message = format!("{} was not searched for files within the time limit", folder.display());
+            return Err(ProbeError::new("time_limit", message)
+                .help("write a narrower pattern, or give the step more time with `timeout`"));
+        }
+        Ok(())
     }
 }
 

@@ -168,7 +168,7 @@ impl Place {
             Self::Url(endpoint) => (endpoint.get("", &[], deadline, cx).await?.ok()?, None),
             Self::File(path) => {
                 let path = cx.folder.join(path);
-                let reading = cx.blocking(move || {
+                let reading = cx.reading(path.display().to_string(), move || {
                     let wrong = |error| ProbeError::io(path.display(), &error);
                     let told = std::fs::metadata(&path).map_err(wrong)?;
                     if !told.is_file() || told.len() > MOST_BYTES {

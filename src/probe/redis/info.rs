@@ -124,9 +124,8 @@ impl Info {
             Some((0, 0)) if cx.asked.iter().any(|fact| fact == "recent_hit_ratio") => {
                 subject.note("no key was looked up since the newest earlier run");
             }
-            Some((0, 0)) => {}
+            Some((0, 0)) | None => {}
             Some((hits, misses)) => subject.set("recent_hit_ratio", percent(hits, hits.saturating_add(misses))),
-            None => {}
         }
     }
 
