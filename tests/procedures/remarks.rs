@@ -19,7 +19,9 @@ fn remarks_of(case: &Case) -> Diagnostics {
     let linted = library.vet(library.ids(), &site, look).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
     let across = lint::across(&site, &library, &linted);
     let mut remarks = Diagnostics::default();
-    linted.into_iter().for_each(|linted| remarks.extend(linted.remarks));
+    for linted in linted {
+        remarks.extend(linted.remarks);
+    }
     remarks.extend(across);
     assert_eq!(remarks.count(Severity::Error), 0);
     remarks
