@@ -54,6 +54,9 @@ impl<'t> Scan<'t> {
         let mut found = Vec::new();
         for (at, word) in self.words.iter().enumerate() {
             let Word::Path(path) = word else { continue };
+            if !is_name(path) {
+                continue;
+            }
             let beside = |at: usize| self.words.get(at).and_then(Word::literal);
             let compares =
                 |at: usize| matches!(self.words.get(at), Some(Word::Sign("==" | "!=" | "<" | "<=" | ">" | ">=")));
