@@ -85,7 +85,7 @@ fn when_reads_variables_outcomes_and_facts() {
         ("false-4", &when("vars.none")),
         ("false-5", &when("steps.none.rows")),
         ("none", "gather: { command: { shell: 'true' } }"),
-        ("broken", &when("steps.names.facts.stdowt == 'alpha'")),
+        ("broken", &when("steps.names.facts.message == 'alpha'")),
     ]))
     .run();
     let outcomes = ["true-1", "true-2", "true-3", "false-1", "false-2", "broken"].map(|id| ran.outcome_of(id));
