@@ -1,5 +1,7 @@
 //! `opsctl docs`: what is in the files is in the handbook, and nothing of it means anything else there.
 
+use opsctl::procedure::library::is_test;
+
 use crate::support::case::Case;
 
 const HOSTILE: &str = r#"
@@ -100,7 +102,7 @@ fn the_shipped_packs_are_whole_in_it() {
         let group =
             path.parent().and_then(|folder| folder.file_name()).expect("a group").to_string_lossy().into_owned();
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        if path.extension().is_none_or(|extension| extension != "yaml") || name == "pack" || name.ends_with(".test") {
+        if path.extension().is_none_or(|extension| extension != "yaml") || name == "pack" || is_test(&path) {
             continue;
         }
         said = said.says(&format!("`opsctl {group} {name}`"));

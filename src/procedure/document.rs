@@ -49,6 +49,7 @@ pub struct Procedure {
     /// With `--yes`, its destructive actions run without a person.
     pub unattended: bool,
     source: Arc<Source>,
+    root: Node,
     pub sections: Vec<Section>,
     pub steps: Vec<Step>,
     pub criteria: Vec<Criterion>,
@@ -66,6 +67,12 @@ impl Procedure {
     #[must_use]
     pub fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// The file as it was parsed: what it says of inputs is not kept elsewhere.
+    #[must_use]
+    pub fn root(&self) -> &Node {
+        &self.root
     }
 
     /// The procedures that its steps run.
@@ -307,11 +314,11 @@ pub fn read(
     vars: &Vars,
     around: &Surroundings<'_>,
 ) -> Result<Procedure, Diagnostics> {
-    let node = yaml::parse(source).map_err(Diagnostics)?;
+    let root = yaml::parse(source).map_err(Diagnostics)?;
     let reader = Reader::new(Arc::clone(source));
-    let procedure = Document { reader: &reader, vars, around }.procedure(id, &node);
+    let procedure = Document { reader: &reader, vars, around }.procedure(id, &root);
     match procedure {
-        Some(procedure) if reader.is_clean() => Ok(procedure),
+        Some(procedure) if reader.is_clean() => Ok(Procedure { root, ..procedure }),
         _ => Err(reader.into_problems()),
     }
 }
@@ -369,6 +376,7 @@ impl Document<'_> {
                 .and_then(|node| self.choice(node, "`unattended`", &["allow"]))
                 .is_some(),
             source: Arc::clone(&reader.source),
+            root: Node::empty(),
             sections,
             steps,
             criteria,

@@ -9,7 +9,7 @@ use super::decode::{Reader, passwords_in_urls};
 use super::diagnostic::{Diagnostics, Source};
 use super::document::{Procedure, Step, Work, step_nodes};
 use super::template::{self, Vars};
-use super::yaml::{self, Node};
+use super::yaml::Node;
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::unit::Quantity;
 use crate::probe::schedule::When;
@@ -37,21 +37,20 @@ pub struct Linted {
 #[must_use]
 pub fn procedure(procedure: &Procedure, vars: &Vars, commands: Option<&Commands<'_>>) -> Linted {
     let source = procedure.source();
-    // It was read before, so that it can be read.
-    let root = yaml::parse(source).unwrap_or_else(|_| Node { span: 0..0, kind: yaml::NodeKind::Map(Vec::new()) });
-    let lint = Lint { procedure, reader: Reader::new(Arc::clone(source)), nodes: step_nodes(&root) };
-    lint.schedule(&root);
+    let root = procedure.root();
+    let lint = Lint { procedure, reader: Reader::new(Arc::clone(source)), nodes: step_nodes(root) };
+    lint.schedule(root);
     lint.titles();
     lint.order();
-    lint.times(&root);
+    lint.times(root);
     if let Some(commands) = commands {
         lint.steps().for_each(|(step, node)| commands.next(&lint.reader, step, node));
     }
     // Most files have no address at all that could hold one.
     if !passwords_in_urls(&source.text).is_empty() {
-        texts::passwords(&lint.reader, &root);
+        texts::passwords(&lint.reader, root);
     }
-    let resolved = template::resolve(&root, vars, &Reader::new(Arc::clone(source)));
+    let resolved = template::resolve(root, vars, &Reader::new(Arc::clone(source)));
     for (step, node) in procedure.steps.iter().zip(step_nodes(&resolved)) {
         texts::inputs(&lint.reader, step, node);
     }
@@ -61,7 +60,7 @@ pub fn procedure(procedure: &Procedure, vars: &Vars, commands: Option<&Commands<
         steps: procedure.steps.iter().map(|step| step.id.clone()).collect(),
         source: Arc::clone(source),
         title: span(root.get("title")),
-        roles: lint.roles(&root),
+        roles: lint.roles(root),
         remarks: lint.reader.into_problems(),
     }
 }

@@ -44,6 +44,12 @@ pub struct Key {
 }
 
 impl Node {
+    /// A mapping without keys.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { span: 0..0, kind: NodeKind::Map(Vec::new()) }
+    }
+
     /// The text of a scalar.
     #[must_use]
     pub fn scalar(&self) -> Option<&str> {

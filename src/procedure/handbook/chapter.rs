@@ -11,7 +11,7 @@ use crate::procedure::document::{Criterion, Procedure, step_nodes};
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
 use crate::procedure::template::{self, Vars};
-use crate::procedure::yaml::{self, Node};
+use crate::procedure::yaml::Node;
 
 #[derive(Serialize)]
 pub struct Chapter {
@@ -51,7 +51,7 @@ impl Chapter {
     pub fn of(procedure: &Procedure, site: &Site, library: &Library) -> Self {
         let none = Vars::new();
         let vars = library.vars_of(&procedure.id).unwrap_or(&none);
-        let nodes = Nodes::of(procedure);
+        let nodes = step_nodes(procedure.root());
         let mut sections: Vec<(Option<usize>, SectionView)> = Vec::new();
         for (index, step) in procedure.steps.iter().enumerate() {
             if sections.last().is_none_or(|(section, _)| *section != step.section) {
@@ -63,7 +63,8 @@ impl Chapter {
                 };
                 sections.push((step.section, view));
             }
-            let view = StepView::of(index, procedure, &nodes.of_step(index, vars), site);
+            let node = nodes.get(index).map_or_else(Node::empty, |node| with_vars(node, procedure, vars));
+            let view = StepView::of(index, procedure, &node, site);
             if let Some((_, section)) = sections.last_mut() {
                 section.steps.push(view);
             }
@@ -117,28 +118,10 @@ fn schedule(cron: &str, site: &Site) -> String {
     }
 }
 
-/// The steps as they stand in the file: what they say of inputs is not kept once it is vetted.
-struct Nodes {
-    source: Arc<crate::procedure::diagnostic::Source>,
-    steps: Vec<Node>,
-}
-
-impl Nodes {
-    fn of(procedure: &Procedure) -> Self {
-        let source = Arc::clone(procedure.source());
-        let node = yaml::parse(&source).ok();
-        let steps = node.as_ref().map(step_nodes).unwrap_or_default().into_iter().cloned().collect();
-        Self { source, steps }
-    }
-
-    /// With the site's variables, as far as they are known before a run.
-    fn of_step(&self, index: usize, vars: &Vars) -> Node {
-        let Some(step) = self.steps.get(index) else {
-            return Node { span: 0..0, kind: yaml::NodeKind::Map(Vec::new()) };
-        };
-        let reader = Reader::new(Arc::clone(&self.source));
-        let resolved = template::resolve(step, vars, &reader).into_owned();
-        // A step that does not apply here may name what is not there: it is shown as it was written.
-        if reader.is_clean() { resolved } else { step.clone() }
-    }
+/// A step as it stands in the file, with the site's variables as far as they are known before a run.
+fn with_vars(node: &Node, procedure: &Procedure, vars: &Vars) -> Node {
+    let reader = Reader::new(Arc::clone(procedure.source()));
+    let resolved = template::resolve(node, vars, &reader).into_owned();
+    // A step that does not apply here may name what is not there: it is shown as it was written.
+    if reader.is_clean() { resolved } else { node.clone() }
 }
