@@ -13,7 +13,7 @@ fn number(subject: &Subject, fact: &str, dimension: Dimension) -> f64 {
 
 /// A look while something writes to a disk and waits for it each time.
 fn while_writing(device: serde_json::Value) -> Observation {
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR").to_owned() + "/target").expect("a folder");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let script =
         format!("while :; do dd if=/dev/zero of={}/x bs=64k count=1 conv=fsync; done", folder.path().display());
     let writer = server::start(["bash", "-c", &script].map(Into::into).into());
