@@ -4,29 +4,20 @@ use serde_json::Value as Json;
 
 use crate::model::fact::Subject;
 use crate::model::value::Value;
+use crate::probe::http::answer::member;
 
 /// Sets `json.PATH` for each of `asked` that is there; says why when there is no JSON at all.
 pub fn facts(subject: &mut Subject, text: &str, asked: &[&str]) {
     match serde_json::from_str::<Json>(text) {
         Ok(json) => {
             for path in asked {
-                if let Some(value) = at(&json, path).and_then(Value::from_json) {
+                if let Some(value) = member(&json, path).and_then(Value::from_json) {
                     subject.set(format!("json.{path}"), value);
                 }
             }
         }
         Err(error) => subject.note(format!("stdout is not JSON: {error}")),
     }
-}
-
-/// The value at a path of keys and, in lists, numbers from 0, joined with dots. A key that has dots itself is found too.
-fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
-    let here = |key: &str| match json {
-        Json::Object(map) => map.get(key),
-        Json::Array(items) => items.get(key.parse::<usize>().ok()?),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
-    };
-    here(path).or_else(|| path.match_indices('.').find_map(|(dot, _)| at(here(&path[..dot])?, &path[dot + 1..])))
 }
 
 #[cfg(test)]
@@ -37,7 +28,7 @@ mod tests {
     fn a_path_goes_through_objects_lists_and_keys_with_dots() {
         let json =
             serde_json::json!({"queue": {"depth": 0, "a.b": {"c": 1}}, "items": [{"id": 7}], "x.y": 2, "no": null});
-        let seen = |path: &str| at(&json, path).map(ToString::to_string);
+        let seen = |path: &str| member(&json, path).map(ToString::to_string);
         assert_eq!(seen("queue.depth").as_deref(), Some("0"));
         assert_eq!(seen("queue.a.b.c").as_deref(), Some("1"));
         assert_eq!(seen("items.0.id").as_deref(), Some("7"));
