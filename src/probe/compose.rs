@@ -264,7 +264,10 @@ impl Compose {
             subject.note("has no container");
             return subject;
         }
-        subject.set("restarts", Value::count(containers.iter().map(|told| told.restart_count).sum()));
+        subject.set(
+            "restarts",
+            Value::count(containers.iter().map(|told| told.restart_count).fold(0, u64::saturating_add)),
+        );
         if let Some(grown) = recent_restarts(name, containers, earlier) {
             subject.set("recent_restarts", Value::count(grown));
         }
@@ -299,8 +302,8 @@ fn recent_restarts(
     let earlier = earlier?;
     let since_then = |told: &&Description| told.created_at().is_some_and(|created| created > earlier.at);
     let (new, old): (Vec<_>, Vec<_>) = containers.iter().partition(since_then);
-    let count = |all: &[&Description]| all.iter().map(|told| told.restart_count).sum::<u64>();
+    let count = |all: &[&Description]| all.iter().map(|told| told.restart_count).fold(0, u64::saturating_add);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of restarts")]
     let then = if old.is_empty() { 0 } else { earlier.value.amount() as u64 };
-    Some(count(&new) + count(&old).saturating_sub(then))
+    Some(count(&new).saturating_add(count(&old).saturating_sub(then)))
 }

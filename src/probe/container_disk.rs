@@ -129,8 +129,8 @@ struct Sum {
 impl Sum {
     fn of(parts: impl Iterator<Item = (u64, bool)>) -> Self {
         parts.fold(Self::default(), |sum, (size, is_used)| Self {
-            all: sum.all + size,
-            used: sum.used + if is_used { size } else { 0 },
+            all: sum.all.saturating_add(size),
+            used: sum.used.saturating_add(if is_used { size } else { 0 }),
         })
     }
 
@@ -164,7 +164,12 @@ impl Usage {
     fn observation(&self) -> Observation {
         let images = Sum {
             all: self.layers_size,
-            used: self.images.iter().filter(|image| image.containers != 0).filter_map(Image::own).sum(),
+            used: self
+                .images
+                .iter()
+                .filter(|image| image.containers != 0)
+                .filter_map(Image::own)
+                .fold(0, u64::saturating_add),
         };
         let containers = Sum::of(self.containers.iter().map(|one| (one.size_rw, one.is_used())));
         let volumes = Sum::of(self.volumes.iter().filter_map(|one| Some((one.size()?, one.is_used()))));
@@ -176,8 +181,8 @@ impl Usage {
             ("build_cache", "build_cache_reclaimable", build_cache),
         ];
         let total = sums.iter().fold(Sum::default(), |sum, (_, _, one)| Sum {
-            all: sum.all + one.all,
-            used: sum.used + one.used.min(one.all),
+            all: sum.all.saturating_add(one.all),
+            used: sum.used.saturating_add(one.used.min(one.all)),
         });
         let mut subject = Subject::new(NAME)
             .with("answers", Value::Bool(true))

@@ -87,7 +87,7 @@ pub struct Lexer {
     text: Vec<u8>,
     /// How the present quote of PostgreSQL ends: `$tag$`.
     tag: Vec<u8>,
-    /// The last byte of the piece before, within an executable comment.
+    /// The byte before, within a text or the rest of a line of an executable comment; 0 elsewhere.
     previous: u8,
     line: u64,
     statement: Statement,

@@ -133,7 +133,7 @@ impl Info {
     fn keys(&self) -> Option<u64> {
         self.0.lines().any(|line| line == "# Keyspace").then(|| {
             let databases = self.numbered("db");
-            databases.filter_map(|(_, value)| part(value, "keys")?.parse::<u64>().ok()).sum()
+            databases.filter_map(|(_, value)| part(value, "keys")?.parse().ok()).fold(0, u64::saturating_add)
         })
     }
 

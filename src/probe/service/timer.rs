@@ -47,7 +47,10 @@ impl Timer {
             properties.all(what).filter_map(move |value| written_in(value, key)).map(str::to_owned)
         };
         let interval = written("TimersMonotonic", "OnUnitActiveUSec").next();
-        let slack = ["AccuracyUSec", "RandomizedDelayUSec"].iter().filter_map(|name| properties.span(name)).sum();
+        let slack = ["AccuracyUSec", "RandomizedDelayUSec"]
+            .iter()
+            .filter_map(|name| properties.span(name))
+            .fold(Duration::ZERO, Duration::saturating_add);
         Self {
             unit: properties.get("Unit").map(str::to_owned),
             last,

@@ -106,7 +106,7 @@ impl Seen<'_> {
 
     /// From rows with the columns `calls`, `total`, `mean` and `longest` in seconds and `query`, the slowest first.
     pub fn set_statements(&mut self, rows: &[Row], dialect: Dialect) {
-        let calls: u64 = rows.iter().filter_map(|row| row.count("calls")).sum();
+        let calls: u64 = rows.iter().filter_map(|row| row.count("calls")).fold(0, u64::saturating_add);
         let total: f64 = rows.iter().filter_map(|row| row.number("total")).sum();
         let is_slow = |row: &&Row| row.duration("mean").is_some_and(|mean| mean > self.slower_than);
         let slow = rows.iter().filter(is_slow).count() as u64;

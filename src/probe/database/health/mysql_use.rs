@@ -27,7 +27,7 @@ async fn tables(session: &mut Session, seen: &mut Seen<'_>) -> Result<(), Troubl
                FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE <> 'VIEW' \
                ORDER BY size DESC, name";
     let Some(rows) = seen.ask(session, &TABLES, sql).await? else { return Ok(()) };
-    seen.set_size(Some(rows.iter().filter_map(|row| row.count("size")).sum()));
+    seen.set_size(Some(rows.iter().filter_map(|row| row.count("size")).fold(0, u64::saturating_add)));
     seen.set_tables(&rows);
     // What cannot be opened has no engine, and the reason where others have their comment.
     let is_damaged = |row: &&Row| row.text("engine").is_none();

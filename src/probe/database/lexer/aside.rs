@@ -14,6 +14,7 @@ impl Lexer {
         let rest = &bytes[at..];
         if escaped {
             self.keep(&rest[..1]);
+            self.previous = rest[0];
             return self.to(State::Quoted { quote, escapes, escaped: false }, at + 1);
         }
         let stop = if escapes { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
@@ -26,6 +27,7 @@ impl Lexer {
         }
         self.keep(&rest[..length]);
         let Some(stop) = stop else { return bytes.len() };
+        self.previous = 0;
         if rest[stop] != quote {
             self.keep(b"\\");
             return self.to(State::Quoted { quote, escapes, escaped: true }, at + stop + 1);
@@ -43,7 +45,7 @@ impl Lexer {
     /// Where the piece, with the byte before it, holds the end of the comment around it.
     pub(super) fn end_of_comment(&mut self, piece: &[u8]) -> Option<usize> {
         let cut = self.previous == b'*' && piece.first() == Some(&b'/');
-        self.previous = piece.last().copied().unwrap_or(0);
+        self.previous = piece.last().copied().unwrap_or(self.previous);
         if cut { Some(0) } else { memchr::memmem::find(piece, b"*/") }
     }
 
@@ -70,7 +72,10 @@ impl Lexer {
             return self.ambiguous(bytes);
         }
         match end {
-            Some(end) => self.to(State::Plain, at + end),
+            Some(end) => {
+                self.previous = 0;
+                self.to(State::Plain, at + end)
+            }
             None => bytes.len(),
         }
     }

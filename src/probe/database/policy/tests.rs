@@ -106,6 +106,7 @@ fn a_dump_of_mysql_that_does_more_than_fill_a_database_is_found() {
         "source /tmp/x.sql\n",
         "DELIMITER $$\nSELECT 1$$\n",
         "/*!99999 ' */ DROP DATABASE shop; -- ' */;",
+        "/*!99999 '\\*/ DROP DATABASE shop; -- ' */;",
         "/*!99999 -- */ DROP DATABASE shop;\n */;",
         "CREATE FUNCTION f RETURNS STRING SONAME 'x.so';",
         "INSERT INTO t VALUES ('never closed);",
