@@ -5,6 +5,7 @@ import glob
 import itertools
 import os
 import random
+import re
 import shutil
 import subprocess
 
@@ -121,13 +122,16 @@ def damaged(whole, path):
 
 
 def procedures(folder, shipped):
-    """The shipped procedures of the helpdesk, and copies of them under other names, in ten groups."""
+    """The shipped procedures of the helpdesk, and copies of them under other names and titles, in ten groups."""
     shutil.copytree(shipped, folder)
     sources = sorted(path for path in glob.glob(f"{shipped}/*/*.yaml") if not path.endswith(".test.yaml"))
     for number in range(len(sources), PROCEDURES):
         group = os.path.join(folder, f"group-{number % 10}")
         os.makedirs(group, exist_ok=True)
-        shutil.copyfile(sources[number % len(sources)], os.path.join(group, f"procedure-{number}.yaml"))
+        with open(sources[number % len(sources)], encoding="utf-8") as file:
+            text = re.sub("^title: .*$", f"title: Procedure {number}", file.read(), count=1, flags=re.MULTILINE)
+        with open(os.path.join(group, f"procedure-{number}.yaml"), "w", encoding="utf-8") as file:
+            file.write(text)
 
 
 def make(folder, shipped):

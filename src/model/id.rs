@@ -59,6 +59,13 @@ impl StepId {
     pub fn variable(&self) -> String {
         self.0.replace('-', "_")
     }
+
+    /// Whether expressions call it `name`; a dash in `name` is an underscore too.
+    #[must_use]
+    pub fn is_variable(&self, name: &str) -> bool {
+        let plain = |byte| if byte == b'-' { b'_' } else { byte };
+        self.0.bytes().map(plain).eq(name.bytes().map(plain))
+    }
 }
 
 impl FromStr for StepId {

@@ -215,7 +215,7 @@ impl Reader {
 #[must_use]
 pub fn passwords_in_urls(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for (at, _) in text.match_indices("://") {
+    for at in memchr::memmem::find_iter(text.as_bytes(), "://") {
         let begin = at + "://".len();
         let rest = &text[begin..];
         let end = rest.find(|c: char| c.is_whitespace() || "/?#'\"<>()|,`".contains(c)).unwrap_or(rest.len());

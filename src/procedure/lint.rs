@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::decode::{Reader, passwords_in_urls};
 use super::diagnostic::{Diagnostics, Source};
 use super::document::{Procedure, Step, Work, step_nodes};
-use super::template::{self, Vars};
+use super::template::Vars;
 use super::yaml::Node;
 use crate::model::id::{ProcedureId, StepId};
 use crate::model::unit::Quantity;
@@ -50,10 +50,7 @@ pub fn procedure(procedure: &Procedure, vars: &Vars, commands: Option<&Commands<
     if !passwords_in_urls(&source.text).is_empty() {
         texts::passwords(&lint.reader, root);
     }
-    let resolved = template::resolve(root, vars, &Reader::new(Arc::clone(source)));
-    for (step, node) in procedure.steps.iter().zip(step_nodes(&resolved)) {
-        texts::inputs(&lint.reader, step, node);
-    }
+    lint.steps().for_each(|(step, node)| texts::inputs(&lint.reader, step, node, vars));
     let span = |node: Option<&Node>| node.map(|node| node.span.clone());
     Linted {
         id: procedure.id.clone(),
@@ -80,15 +77,16 @@ impl Lint<'_> {
     fn schedule(&self, root: &Node) {
         let Some(node) = root.get("schedule").and_then(|schedule| schedule.get("cron")) else { return };
         let Some(cron) = node.scalar() else { return };
+        let fields: Vec<&str> = cron.split_whitespace().collect();
+        let [_, _, day, _, weekday] = fields.as_slice() else { return };
+        if day.starts_with('*') {
+            return;
+        }
         let epoch = chrono::DateTime::UNIX_EPOCH.with_timezone(&chrono_tz::UTC);
         if When::parse(cron).is_some_and(|when| when.next(&epoch).is_none()) {
             self.reader.remark(&node.span, format!("`{cron}` never comes"), "no year has such a day; correct it");
         }
-        let fields: Vec<&str> = cron.split_whitespace().collect();
-        if let [_, _, day, _, weekday] = fields.as_slice()
-            && !day.starts_with('*')
-            && !weekday.starts_with('*')
-        {
+        if !weekday.starts_with('*') {
             let message =
                 format!("cron takes either of the two: day `{day}` of the month, and day `{weekday}` of the week");
             let help = "a timer of systemd can ask for both: `OnCalendar=Mon *-*-01..07 09:00` is the first Monday";

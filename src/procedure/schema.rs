@@ -120,7 +120,7 @@ fn form(form: Form) -> Json {
         Form::MaybeSecret => maybe_secret(),
         Form::Vars => json!({
             "type": ["object", "null"],
-            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "not": {"enum": ["steps", "run", "vars"]}},
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "not": {"enum": ["steps", "run", "vars", "item"]}},
             "additionalProperties": {"anyOf": [
                 {"type": ["string", "number", "boolean", "null"], "not": template()},
                 {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}},

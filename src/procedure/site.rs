@@ -226,8 +226,8 @@ pub(super) fn vars(reader: &Reader, node: &Node) -> Vars {
     for (key, value) in entries {
         let is_name = key.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && key.text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !is_name || matches!(key.text.as_str(), "steps" | "run" | "vars") {
-            let help = "use letters, digits and `_`; `steps`, `run` and `vars` are taken";
+        if !is_name || matches!(key.text.as_str(), "steps" | "run" | "vars" | "item") {
+            let help = "use letters, digits and `_`; `steps`, `run`, `vars` and `item` are taken";
             reader.error(&key.span, format!("`{}` cannot be the name of a variable", key.text), "", help);
             continue;
         }

@@ -112,7 +112,7 @@ error: `site-url` cannot be the name of a variable
 3 |   site-url: x
   |   ^^^^^^^^
   |
-  = help: use letters, digits and `_`; `steps`, `run` and `vars` are taken
+  = help: use letters, digits and `_`; `steps`, `run`, `vars` and `item` are taken
 
 error: `steps` cannot be the name of a variable
  --> opsctl.yaml:4:3
@@ -120,7 +120,7 @@ error: `steps` cannot be the name of a variable
 4 |   steps: x
   |   ^^^^^
   |
-  = help: use letters, digits and `_`; `steps`, `run` and `vars` are taken
+  = help: use letters, digits and `_`; `steps`, `run`, `vars` and `item` are taken
 
 error: the variable `url` is a template
  --> opsctl.yaml:5:8

@@ -30,13 +30,13 @@ impl Document<'_> {
             let needs = self.positions(&reference.needs, &ids, broken);
             steps[index].after.extend(&needs);
             steps[index].needs = needs;
-            self.link_work(index, &mut steps, reference, broken);
+            self.link_work(index, &mut steps, &ids, reference, broken);
             for (span, reads) in &reference.reads {
                 match reads {
                     Reads::Any => steps[index].after.extend(0..index),
                     Reads::Steps(read) => {
                         for name in read {
-                            match ids.iter().position(|id| id.variable() == *name) {
+                            match ids.iter().position(|id| id.is_variable(name)) {
                                 Some(read) => _ = steps[index].after.insert(read),
                                 None if broken.contains(name) => {}
                                 None => {
@@ -98,10 +98,16 @@ impl Document<'_> {
     }
 
     /// The looks before and after an action, and the actions that an approval is about.
-    fn link_work(&self, index: usize, steps: &mut [Step], reference: &References, broken: &HashSet<String>) {
-        let ids: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
+    fn link_work(
+        &self,
+        index: usize,
+        steps: &mut [Step],
+        ids: &[StepId],
+        reference: &References,
+        broken: &HashSet<String>,
+    ) {
         let of_kind = |named: &Named, right: fn(StepKind) -> bool, what: &str| {
-            let positions = self.positions(named, &ids, broken);
+            let positions = self.positions(named, ids, broken);
             for (position, (span, name)) in positions.iter().zip(named) {
                 if !right(steps[*position].kind) {
                     let message = format!("step `{name}` is a `{}`, not {what}", steps[*position].kind.word());

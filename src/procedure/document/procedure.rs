@@ -130,7 +130,7 @@ impl Document<'_> {
             }
             return;
         };
-        if list.steps.iter().any(|known| known.id.variable() == step.id.variable()) {
+        if list.steps.iter().any(|known| known.id.is_variable(step.id.as_str())) {
             let span = item.get("id").map_or(item.span.clone(), |id| id.span.clone());
             let message = format!("the step `{}` exists twice", step.id);
             self.reader.error(&span, message, "", "give one of the two another id");

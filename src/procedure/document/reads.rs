@@ -160,5 +160,5 @@ impl Document<'_> {
 }
 
 fn named<'s>(steps: &'s [Step], name: &str) -> Option<&'s Step> {
-    steps.iter().find(|step| step.id.as_str() == name || step.id.variable() == name)
+    steps.iter().find(|step| step.id.is_variable(name))
 }

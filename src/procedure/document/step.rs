@@ -170,7 +170,7 @@ impl Document<'_> {
     /// Whether the step can be reached at this site: its `when` is not false whatever the other steps find. Inputs of a
     /// step that cannot, such as the empty name of a service that the site does not have, are nobody's mistake.
     fn applies(&self, when: Option<&Expression>) -> Applies {
-        let Some(when) = when else { return Applies::Yes };
+        let Some(when) = when.filter(|when| !when.is_of_steps_alone()) else { return Applies::Yes };
         let context = minijinja::context! { vars => template::context_of_some(self.vars, when.vars()) };
         // What reads a step cannot be told here, unless a variable before it decides alone.
         if when.holds(&context) == Ok(false) { Applies::Never } else { Applies::Yes }

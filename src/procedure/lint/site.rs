@@ -1,9 +1,11 @@
 //! The site file against all procedures of its packs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::texts::{is_secret_name, passwords};
 use super::{Linted, Reader};
+use crate::model::id::ProcedureId;
 use crate::procedure::diagnostic::{Diagnostics, nearest, suggestion};
 use crate::procedure::inputs::SECRET_HELP;
 use crate::procedure::library::{Library, read_source, templates};
@@ -33,12 +35,17 @@ pub fn across(site: &Site, library: &Library, linted: &[Linted]) -> Diagnostics 
 
 fn titles(linted: &[Linted]) -> Diagnostics {
     let mut remarks = Diagnostics::default();
-    let text = |linted: &Linted| linted.title.clone().and_then(|span| linted.source.text.get(span).map(str::to_owned));
-    for (at, later) in linted.iter().enumerate() {
-        let (Some(title), Some(span)) = (text(later), &later.title) else { continue };
-        if let Some(first) = linted[..at].iter().find(|first| text(first).as_ref() == Some(&title)) {
+    let mut known: HashMap<&str, &ProcedureId> = HashMap::new();
+    for later in linted {
+        let Some((span, title)) =
+            later.title.as_ref().and_then(|span| Some((span, later.source.text.get(span.clone())?)))
+        else {
+            continue;
+        };
+        let first = *known.entry(title).or_insert(&later.id);
+        if *first != later.id {
             let reader = Reader::new(Arc::clone(&later.source));
-            let message = format!("{} has the title of {}", later.id, first.id);
+            let message = format!("{} has the title of {first}", later.id);
             reader.remark(span, message, "say in each what is different: lists of procedures show titles");
             remarks.extend(reader.into_problems());
         }

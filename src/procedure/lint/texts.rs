@@ -1,10 +1,14 @@
 //! Texts that mean something else than they look like: patterns, commands for a shell, passwords.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use crate::model::input::{InputSpec, InputType};
 use crate::model::pattern::Pattern;
 use crate::procedure::decode::{Reader, passwords_in_urls};
 use crate::procedure::document::{Step, StepKind, Work};
 use crate::procedure::inputs::SECRET_HELP;
+use crate::procedure::template::{self, Vars};
 use crate::procedure::yaml::{Node, NodeKind};
 
 /// What only a shell understands. A semicolon is left out: `find -exec` ends with one.
@@ -14,33 +18,41 @@ const SHELL_SIGNS: &[&str] =
 /// A line that reports that nothing is wrong, and that says `error` nevertheless.
 const NO_ERRORS: &str = "0 errors";
 
-/// What the looks and the actions of a step are given. `node` is the step with the site's variables.
-pub fn inputs(reader: &Reader, step: &Step, node: &Node) {
+/// What the looks and the actions of a step are given. `vars` are the site's.
+pub fn inputs(reader: &Reader, step: &Step, node: &Node, vars: &Vars) {
     let bodies = match (node.get("probe"), node.get("gather")) {
         (Some(probe), _) => vec![probe],
         (_, Some(gather)) => gather.list().map_or_else(|| vec![gather], |items| items.iter().collect()),
         _ => Vec::new(),
     };
     for (look, body) in step.looks.iter().zip(bodies) {
-        each(reader, step, look.kind.inputs, body);
+        each(reader, step, look.kind.inputs, body, vars);
     }
     if let Work::Action(act) = &step.work {
         let undo = act.undo.iter().filter_map(|undo| Some((undo.kind.inputs, node.get("undo")?)));
         let doing = node.get("action").map(|node| (act.doing.kind.inputs, node));
-        doing.into_iter().chain(undo).for_each(|(specs, node)| each(reader, step, specs, node));
+        doing.into_iter().chain(undo).for_each(|(specs, node)| each(reader, step, specs, node, vars));
     }
 }
 
 /// `body` is `{ KIND: { inputs } }`.
-fn each(reader: &Reader, step: &Step, specs: &[InputSpec], body: &Node) {
+fn each(reader: &Reader, step: &Step, specs: &[InputSpec], body: &Node, vars: &Vars) {
     let Some([(_, inputs)]) = body.map() else { return };
+    // What is wrong with a template was said when the procedure was vetted.
+    let unheard = Reader::new(Arc::clone(&reader.source));
+    let get = |name| inputs.get(name).map(|given| template::resolve(given, vars, &unheard));
     for spec in specs {
-        let Some(given) = inputs.get(spec.name) else { continue };
-        match spec.ty {
-            InputType::Arguments => arguments(reader, given),
-            InputType::Pattern | InputType::Patterns => patterns(reader, step, spec.name, given, inputs),
-            InputType::Pairs => plain_secrets(reader, given),
-            _ => {}
+        let look: fn(&Reader, &Node) = match spec.ty {
+            InputType::Arguments => arguments,
+            InputType::Pairs => plain_secrets,
+            InputType::Pattern | InputType::Patterns => {
+                patterns(reader, step, spec.name, get);
+                continue;
+            }
+            _ => continue,
+        };
+        if let Some(given) = get(spec.name) {
+            look(reader, &given);
         }
     }
 }
@@ -104,28 +116,37 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// Patterns that match what they are not meant for.
-fn patterns(reader: &Reader, step: &Step, input: &str, given: &Node, inputs: &Node) {
-    let folded = inputs.get("ignore_case").and_then(Node::scalar) == Some("true");
-    let matches = |pattern: &str, text: &str| {
+fn patterns<'n>(
+    reader: &Reader,
+    step: &Step,
+    input: &'static str,
+    get: impl Fn(&'static str) -> Option<Cow<'n, Node>>,
+) {
+    let Some(given) = get(input) else { return };
+    let folded = get("ignore_case").as_deref().and_then(Node::scalar) == Some("true");
+    let matches = |pattern: &str| {
         let pattern = if folded { format!("(?i){pattern}") } else { pattern.to_owned() };
-        Pattern::new(&pattern).is_ok_and(|pattern| pattern.is_match(text))
+        Pattern::new(&pattern).map_or([false; 3], |pattern| pattern.match_once(["", "\u{1}~", NO_ERRORS]))
     };
     let is_excepted = || {
-        let except = inputs.get("except").map(items).unwrap_or_default();
-        except.iter().filter_map(Node::scalar).any(|except| matches(except, NO_ERRORS))
+        let except = get("except");
+        let except = except.as_deref().map(items).unwrap_or_default();
+        except.iter().filter_map(Node::scalar).any(|except| matches(except)[2])
     };
     let counts = input == "match" && step.kind == StepKind::Probe;
-    for item in items(given) {
+    for item in items(&given) {
         let Some(pattern) = item.scalar().filter(|pattern| !pattern.is_empty()) else { continue };
         // Only what repeats or leaves open can be empty; to compile a pattern takes longer than to read a procedure.
-        if pattern.contains(['*', '?', '|', '{']) && matches(pattern, "") && matches(pattern, "\u{1}~") {
+        let may_be_empty = pattern.contains(['*', '?', '|', '{']);
+        let names_errors = counts && pattern.to_ascii_lowercase().contains("err");
+        if !may_be_empty && !names_errors {
+            continue;
+        }
+        let [nothing, anything, no_errors] = matches(pattern);
+        if nothing && anything {
             let help = "take the part out that may be empty (`x*`, `a|`); for any text at all write `.`";
             reader.remark(&item.span, format!("`{pattern}` matches everything, even nothing"), help);
-        } else if counts
-            && pattern.to_ascii_lowercase().contains("err")
-            && matches(pattern, NO_ERRORS)
-            && !is_excepted()
-        {
+        } else if names_errors && no_errors && !is_excepted() {
             let help = "write `\\berror\\b` for the word alone, or add `except: '\\b0 errors'`";
             reader.remark(&item.span, format!("`{pattern}` also matches `{NO_ERRORS}`"), help);
         }
