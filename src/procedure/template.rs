@@ -13,7 +13,7 @@ use super::yaml::{Node, NodeKind};
 
 pub mod scan;
 
-use scan::{computed, steps_in};
+use scan::{Piece, computed, steps_in};
 
 /// The variables of a site, as they were written: a text, a list, or a reference to a secret.
 pub type Vars = IndexMap<String, Node>;
@@ -207,8 +207,8 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
     {
         return respan(value, &node.span);
     }
-    if let Some(text) = with_texts(text, vars) {
-        return place(NodeKind::Scalar { text, quoted: true });
+    if let Some(kind) = of_names(text, vars) {
+        return place(kind);
     }
     let as_written = || place(NodeKind::Late(text.to_owned()));
     let template = match environment().template_from_str(text) {
@@ -221,7 +221,7 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
     let mut late = false;
     let names = template.undeclared_variables(false);
     for name in names.iter().filter(|name| !is_function(name)) {
-        let is_late = matches!(name.as_str(), "steps" | "run" | "item");
+        let is_late = is_late(name);
         late |= is_late;
         if vars.get(name).is_some_and(|value| value.map().is_some()) {
             let help = format!("write `{{{{ {name} }}}}` alone, where a secret is taken");
@@ -254,26 +254,30 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
     }
 }
 
-/// What the template engine would make of a text that has nothing but variables that are texts between its braces, as
-/// most have: in a fraction of the time.
-fn with_texts(text: &str, vars: &Vars) -> Option<String> {
-    if text.contains("{%") || text.contains("{#") || text.ends_with('\n') {
-        return None;
+/// What the template engine would make of a text that has nothing but names between its braces, if the variables among
+/// them are texts.
+fn of_names(text: &str, vars: &Vars) -> Option<NodeKind> {
+    let (mut made, mut late) = (String::with_capacity(text.len() * 2), false);
+    for piece in scan::pieces(text)? {
+        match piece {
+            Piece::Text(text) => made.push_str(text),
+            Piece::Name(name) if is_late(name.split('.').next().unwrap_or(name)) => late = true,
+            Piece::Name(name) => match vars.get(name)?.to_json() {
+                serde_json::Value::String(value) => made.push_str(&value),
+                _ => return None,
+            },
+        }
     }
-    let mut made = String::with_capacity(text.len() * 2);
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("{{") {
-        let (name, after) = behind.split_once("}}")?;
-        let name = name.trim();
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        let value = vars.get(name).filter(|_| plain && !name.starts_with(|c: char| c.is_ascii_digit()))?;
-        let serde_json::Value::String(value) = value.to_json() else { return None };
-        made.push_str(before);
-        made.push_str(&value);
-        rest = after;
+    if late {
+        return Some(NodeKind::Late(text.to_owned()));
     }
-    made.push_str(rest);
-    (made.len() <= MAX_TEXT).then_some(made)
+    // The engine leaves out the last end of a line.
+    (!text.ends_with('\n') && made.len() <= MAX_TEXT).then_some(NodeKind::Scalar { text: made, quoted: true })
+}
+
+/// Whether only a run knows what the name stands for.
+fn is_late(name: &str) -> bool {
+    matches!(name, "steps" | "run" | "item")
 }
 
 /// The value where it is used: errors point to the use.
@@ -334,12 +338,32 @@ pub fn resolve_late(node: &Node, context: &Value) -> Result<Node, String> {
 #[must_use]
 pub fn late_reads(node: &Node) -> Option<Reads> {
     match &node.kind {
-        NodeKind::Late(text) => Some(environment().template_from_str(text).map_or(Reads::Any, |template| {
-            reads_of(&template.undeclared_variables(true).into_iter().collect(), computed(text))
-        })),
+        NodeKind::Late(text) => Some(reads_of_template(text)),
         NodeKind::Scalar { .. } => None,
         NodeKind::List(items) => items.iter().filter_map(late_reads).reduce(merge),
         NodeKind::Map(entries) => entries.iter().filter_map(|(_, value)| late_reads(value)).reduce(merge),
+    }
+}
+
+fn reads_of_template(text: &str) -> Reads {
+    let names = match scan::pieces(text) {
+        Some(pieces) => pieces.into_iter().filter_map(Piece::name).map(str::to_owned).collect(),
+        None => match environment().template_from_str(text) {
+            Ok(template) => template.undeclared_variables(true).into_iter().collect(),
+            Err(_) => return Reads::Any,
+        },
+    };
+    reads_of(&names, computed(text))
+}
+
+/// Whether there is a late template below `node`.
+#[must_use]
+pub fn waits(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Late(_) => true,
+        NodeKind::Scalar { .. } => false,
+        NodeKind::List(items) => items.iter().any(waits),
+        NodeKind::Map(entries) => entries.iter().any(|(_, value)| waits(value)),
     }
 }
 
@@ -380,11 +404,11 @@ mod tests {
         ];
         let vars: Vars = kinds.into_iter().map(|(name, kind)| (name.to_owned(), Node { span: 0..0, kind })).collect();
         let context = context_of(&vars);
-        let short = ["{{ a }}-{{b}}", " {{c_1}} }} ", "{ {a} {{ a }}\n\n {", "ż{{ a }}{{ a }}"];
-        for text in short {
-            assert_eq!(with_texts(text, &vars).ok_or(()), render(text, &context).map_err(|_| ()), "{text:?}");
+        for template in ["{{ a }}-{{b}}", " {{c_1}} }} ", "{ {a} {{ a }}\n\n {", "ż{{ a }}{{ a }}"] {
+            let made = render(template, &context).expect("a template");
+            assert_eq!(of_names(template, &vars), Some(text(&made, true)), "{template:?}");
         }
-        for text in [
+        for template in [
             "{{ n }}/",
             "{{ a | upper }}x",
             "{{ d }}x",
@@ -394,7 +418,20 @@ mod tests {
             "{{ a ",
             "{{ 1 }}x",
         ] {
-            assert_eq!(with_texts(text, &vars), None, "{text:?}");
+            assert_eq!(of_names(template, &vars), None, "{template:?}");
         }
+    }
+
+    #[test]
+    fn the_short_way_finds_the_steps_that_the_engine_finds() {
+        for template in ["{{ steps.a.facts.b }} of {{ run.title }}", "{{ item }}{{ steps.b_c }}", "{{ steps }}"] {
+            let compiled = environment().template_from_str(template).expect("a template");
+            let names = compiled.undeclared_variables(true).into_iter().collect();
+            assert!(scan::pieces(template).is_some());
+            assert_eq!(reads_of_template(template), reads_of(&names, computed(template)), "{template:?}");
+            assert_eq!(of_names(template, &Vars::new()), Some(NodeKind::Late(template.to_owned())));
+        }
+        assert_eq!(scan::pieces("{{ not.a }}"), None);
+        assert_eq!(scan::pieces("{{ a.0 }}"), None);
     }
 }

@@ -227,7 +227,7 @@ impl Document<'_> {
         if let Some(wanted) = read.integer("attempts").and_then(|attempts| u32::try_from(attempts).ok()) {
             *attempts = (*attempts).max(wanted);
         }
-        if template::late_reads(inputs).is_some() {
+        if template::waits(inputs) {
             return Some(Look { kind: found, made: self.late(inputs) });
         }
         match (found.build)(&read) {

@@ -139,6 +139,6 @@ impl Phrase {
     /// The text, if it waits for nothing.
     #[must_use]
     pub fn plain(&self) -> Option<&str> {
-        self.0.scalar().filter(|_| template::late_reads(&self.0).is_none())
+        self.0.scalar().filter(|_| !template::waits(&self.0))
     }
 }
