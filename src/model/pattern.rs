@@ -121,13 +121,16 @@ impl Pattern {
     #[must_use]
     pub fn match_once<const N: usize>(&self, texts: [&str; N]) -> [bool; N] {
         let states = NFA::config().which_captures(WhichCaptures::None);
+        let builder = PikeVM::builder();
+        let of = |characters| {
+            let syntax = Syntax::new().unicode(characters).utf8(characters);
+            builder.clone().thompson(states.clone()).syntax(syntax).build(&self.text)
+        };
         // Bytes need far fewer states than characters; a few patterns are right for characters alone.
-        let bytes = PikeVM::builder()
-            .thompson(states.clone())
-            .syntax(Syntax::new().unicode(false).utf8(false))
-            .build(&self.text);
-        let engine =
-            bytes.or_else(|_| PikeVM::builder().thompson(states).build(&self.text)).expect("a checked pattern");
+        let engine = match of(false) {
+            Ok(engine) => engine,
+            Err(_) => of(true).expect("a checked pattern"),
+        };
         let mut cache = engine.create_cache();
         texts.map(|text| engine.is_match(&mut cache, text))
     }

@@ -174,6 +174,7 @@ pub enum Piece<'t> {
 }
 
 impl<'t> Piece<'t> {
+    #[must_use]
     pub fn name(self) -> Option<&'t str> {
         if let Self::Name(name) = self { Some(name) } else { None }
     }
@@ -185,6 +186,7 @@ const WORDS: &[&str] =
 
 /// A template that has nothing but names between its braces, as most have: what the engine would find is found in a
 /// fraction of the time. `None` for all others, broken ones among them.
+#[must_use]
 pub fn pieces(template: &str) -> Option<Vec<Piece<'_>>> {
     if template.contains("{%") || template.contains("{#") {
         return None;
