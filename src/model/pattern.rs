@@ -124,13 +124,10 @@ impl Pattern {
         let builder = PikeVM::builder();
         let of = |characters| {
             let syntax = Syntax::new().unicode(characters).utf8(characters);
-            builder.clone().thompson(states.clone()).syntax(syntax).build(&self.text)
+            builder.clone().thompson(states.clone()).syntax(syntax).build(&self.text).ok()
         };
         // Bytes need far fewer states than characters; a few patterns are right for characters alone.
-        let engine = match of(false) {
-            Ok(engine) => engine,
-            Err(_) => of(true).expect("a checked pattern"),
-        };
+        let engine = of(false).or_else(|| of(true)).expect("a checked pattern");
         let mut cache = engine.create_cache();
         texts.map(|text| engine.is_match(&mut cache, text))
     }

@@ -92,7 +92,8 @@ fn of_first_subject(step: &StepRecord, outcome: Outcome) -> String {
     match subject {
         Some(subject) => {
             let said = messages(subject);
-            format!("{} {}", harmless(&subject.name), said.first().map_or("", String::as_str)).trim().to_owned()
+            let name = if subject.name == step.plan.id.as_str() { "" } else { &subject.name };
+            format!("{} {}", harmless(name), said.first().map_or("", String::as_str)).trim().to_owned()
         }
         None => result.reason.clone().unwrap_or_else(|| step.plan.title.clone()),
     }

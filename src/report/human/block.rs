@@ -84,7 +84,9 @@ fn headline(
         .with(Paint::Plain, "  ")
         .with(Paint::Bold, cut_middle(plan.id.as_str(), half))
         .with(Paint::Plain, "  ");
-    if let Some((name, column)) = subject.filter(|(name, _)| !name.is_empty()) {
+    // A step that is called as what it looks at names it once.
+    let is_said = |name: &str, column| column == 0 && name == plan.id.as_str();
+    if let Some((name, column)) = subject.filter(|(name, column)| !name.is_empty() && !is_said(name, *column)) {
         let start = head.width();
         let room = page.width().map_or(usize::MAX, |width| width.saturating_sub(start));
         head = head.with(Paint::Plain, cut_middle(&crate::report::line::harmless(name), room));

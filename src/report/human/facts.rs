@@ -22,8 +22,12 @@ pub(super) fn key(result: &StepResult) -> Option<String> {
         subjects.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     }
     let tightest = subjects.first().is_some_and(|(slack, _)| slack.is_finite());
-    let shown: Vec<String> =
-        subjects.iter().take(MOST_SUBJECTS).map(|(_, subject)| of(subject)).filter(|text| !text.is_empty()).collect();
+    let shown: Vec<String> = subjects
+        .iter()
+        .take(MOST_SUBJECTS)
+        .map(|(_, subject)| of(subject, result))
+        .filter(|text| !text.is_empty())
+        .collect();
     let shown = shown.join(if shown.iter().any(|text| text.contains(", ")) { "; " } else { ", " });
     if few {
         return (!shown.is_empty()).then_some(shown);
@@ -31,7 +35,7 @@ pub(super) fn key(result: &StepResult) -> Option<String> {
     Some(format!("{} subjects, {}: {shown}", subjects.len(), if tightest { "tightest" } else { "first" }))
 }
 
-fn of(subject: &SubjectResult) -> String {
+fn of(subject: &SubjectResult, result: &StepResult) -> String {
     let mut facts: Vec<&str> = Vec::new();
     let mut said = Vec::new();
     for check in &subject.checks {
@@ -48,7 +52,10 @@ fn of(subject: &SubjectResult) -> String {
         let some = some.filter(|(_, value)| !value.is_empty()).take(MOST_FACTS);
         said.extend(some.map(|(name, value)| format!("{name} {}", in_short(&value))));
     }
-    format!("{} {}", subject.name, said.join(", ")).trim().to_owned()
+    // A step that is called as what it looks at names it once.
+    let is_said = result.subjects.len() == 1 && subject.name == result.step.as_str();
+    let name = if is_said { "" } else { &subject.name };
+    format!("{name} {}", said.join(", ")).trim().to_owned()
 }
 
 /// A page or an output that passed is not read again here: its beginning says which it is.

@@ -49,7 +49,8 @@ fn facts(subject: &SubjectResult) -> Vec<&str> {
 
 /// Nothing in it ends a label, or the data.
 fn label(parts: &[&str]) -> String {
-    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    let mut parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    parts.dedup();
     let text = harmless(&parts.join(" ")).replace(['\'', '=', '|', ';'], "_");
     cut_middle(&text, MOST_LABEL)
 }
