@@ -19,9 +19,25 @@ pub fn procedure() -> Json {
     let mut schema = object(keys::PROCEDURE);
     schema["$schema"] = json!(DRAFT);
     schema["title"] = json!("opsctl procedure");
-    schema["$defs"] = conditions();
-    schema["$defs"]["step"] = step();
+    schema["$defs"] = definitions();
     schema
+}
+
+/// What a procedure's schema says in more than one place: it is said once, and referred to.
+fn definitions() -> Json {
+    let mut all = conditions();
+    for kind in probe::KINDS {
+        all.insert(format!("{}_inputs", kind.name), inputs(kind.inputs));
+        all.insert(format!("{}_facts", kind.name), facts(kind.facts));
+    }
+    all.insert("look".to_owned(), look());
+    all.insert("action".to_owned(), action());
+    all.insert("step".to_owned(), step());
+    all.into()
+}
+
+fn defined(name: &str) -> Json {
+    json!({"$ref": format!("#/$defs/{name}")})
 }
 
 /// Of the site file.
@@ -59,9 +75,9 @@ fn step() -> Json {
 fn step_of(kind: &probe::Kind) -> Json {
     let look = json!({
         "type": "object", "additionalProperties": false, "required": [kind.name],
-        "properties": { kind.name: inputs(kind.inputs) },
+        "properties": { kind.name: defined(&format!("{}_inputs", kind.name)) },
     });
-    let facts = facts(kind.facts);
+    let facts = defined(&format!("{}_facts", kind.name));
     let foreign = keys::KINDS.iter().filter(|other| **other != "probe");
     let reserved = keys::ONLY.iter().filter(|(_, kinds)| !kinds.contains(&"probe")).map(|(key, _)| key);
     let never: Vec<Json> = foreign.chain(reserved).map(|key| json!({"required": [key]})).collect();
@@ -127,10 +143,12 @@ fn form(form: Form) -> Json {
                 secret(),
             ]},
         }),
-        Form::Look => look(),
-        Form::Looks => json!({"anyOf": [look(), {"type": "array", "minItems": 1, "items": look()}]}),
+        Form::Look => defined("look"),
+        Form::Looks => {
+            json!({"anyOf": [defined("look"), {"type": "array", "minItems": 1, "items": defined("look")}]})
+        }
         Form::Conditions | Form::BySteps(_) => json!({"type": "object", "minProperties": 1}),
-        Form::Action => action(),
+        Form::Action => defined("action"),
         Form::Flag => json!({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]}),
         Form::TextOrWords => json!({"anyOf": [text(), {"type": "array", "minItems": 1, "items": text()}]}),
         Form::Points => json!({"anyOf": [text(), named_texts()]}),
@@ -140,7 +158,7 @@ fn form(form: Form) -> Json {
             json!({"anyOf": [{"type": "array", "minItems": 1, "uniqueItems": true, "items": text()}, object(keys)]})
         }
         Form::Steps(_, sections) => {
-            let step = json!({"$ref": "#/$defs/step"});
+            let step = defined("step");
             let mut section = object(sections);
             section["properties"]["steps"] = json!({"type": "array", "minItems": 1, "items": step});
             json!({"type": "array", "minItems": 1, "items": {
@@ -161,8 +179,8 @@ fn action() -> Json {
 }
 
 fn look() -> Json {
-    let kinds: Map<String, Json> =
-        probe::KINDS.iter().map(|kind| (kind.name.to_owned(), inputs(kind.inputs))).collect();
+    let one = |kind: &probe::Kind| (kind.name.to_owned(), defined(&format!("{}_inputs", kind.name)));
+    let kinds: Map<String, Json> = probe::KINDS.iter().map(|kind| one(kind)).collect();
     json!({"type": "object", "additionalProperties": false, "minProperties": 1, "maxProperties": 1, "properties": kinds})
 }
 
@@ -301,7 +319,7 @@ fn scalar(ty: FactType) -> Vec<Json> {
 
 /// A condition on a fact of this type.
 fn reference(ty: FactType) -> Json {
-    json!({"$ref": format!("#/$defs/{}", definition(ty))})
+    defined(&definition(ty))
 }
 
 fn definition(ty: FactType) -> String {
@@ -309,9 +327,9 @@ fn definition(ty: FactType) -> String {
 }
 
 /// The conditions on every type of fact, which refer to themselves.
-fn conditions() -> Json {
+fn conditions() -> Map<String, Json> {
     let types = probe::KINDS.iter().flat_map(|kind| kind.facts).map(|fact| fact.ty);
-    types.map(|ty| (definition(ty), condition(ty))).collect::<Map<_, _>>().into()
+    types.map(|ty| (definition(ty), condition(ty))).collect()
 }
 
 fn condition(ty: FactType) -> Json {
