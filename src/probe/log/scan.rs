@@ -88,7 +88,7 @@ impl Scanner<'_> {
     /// Counts the entries in `from..to` of a plain file, on two threads if that pays.
     pub fn range(&mut self, log: &LogFile, from: u64, to: u64, pace: Pace, tally: &mut Tally) -> Result<(), ScanError> {
         let Some(middle) = self.cut(log, from, to)? else {
-            return self.stream(log.range(from, to), pace, tally);
+            return self.pieces(Pieces::of_range(log.range(from, to), self.chunk), pace, tally);
         };
         let mut right = self.clone();
         // Each thread has its own copy: the scratch memory of one would be fought for.
@@ -126,7 +126,10 @@ impl Scanner<'_> {
 
     /// Counts the entries of a stream.
     pub fn stream(&mut self, source: impl Read, pace: Pace, tally: &mut Tally) -> Result<(), ScanError> {
-        let mut pieces = Pieces::new(source, self.chunk);
+        self.pieces(Pieces::new(source, self.chunk), pace, tally)
+    }
+
+    fn pieces(&mut self, mut pieces: Pieces<impl Read>, pace: Pace, tally: &mut Tally) -> Result<(), ScanError> {
         let mut long = LongLine::default();
         loop {
             if self.watch.is_over() {
@@ -256,7 +259,7 @@ pub enum Next {
 pub fn next_start(log: &LogFile, from: u64, to: u64, chunk: usize, stamps: &mut Stamps) -> io::Result<Next> {
     // A line starts at `from` if the byte before ends one; the first line read is always given up.
     let base = if from == log.start { from } else { from - 1 };
-    let mut pieces = Pieces::new(log.range(base, to), chunk);
+    let mut pieces = Pieces::of_range(log.range(base, to), chunk);
     let mut whole = from == log.start;
     loop {
         let taken = pieces.taken();

@@ -229,6 +229,14 @@ pub struct Pieces<R> {
     before: u64,
 }
 
+impl<'f> Pieces<Range<'f>> {
+    /// With a buffer no larger than the range, and one byte more, so that its end is seen.
+    pub fn of_range(range: Range<'f>, size: usize) -> Self {
+        let whole = usize::try_from(range.end.saturating_sub(range.at)).unwrap_or(usize::MAX);
+        Self::new(range, size.min(whole.saturating_add(1)))
+    }
+}
+
 impl<R: Read> Pieces<R> {
     pub fn new(source: R, size: usize) -> Self {
         Self { source, buffer: vec![0; size], filled: 0, used: 0, ended: false, in_long_line: false, before: 0 }
