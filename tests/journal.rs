@@ -140,12 +140,16 @@ impl Book {
         Self { folder: tempfile::tempdir().expect("a folder") }
     }
 
-    /// With three whole runs: rows 1 to 6, 7 to 12 and 13 to 18.
+    /// With three whole runs: rows 1 to 6, 7 to 12 and 13 to 18. Readings are drawn of the first two.
     fn of_three_runs() -> (Self, [RunId; 3]) {
         let book = Self::new();
         let runs = [new_run(), new_run(), new_run()];
         for (at, run) in (0..).zip(runs) {
             book.append(run, &run_of(run, "daily/check", minute(at), Outcome::Passed, 100));
+            if at == 1 {
+                let since = block_on(book.open().since(&procedure("daily/check"), &step("disks"), Outcome::Passed));
+                assert_eq!(since.expect("an answer"), Some(minute(0)));
+            }
         }
         (book, runs)
     }

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use crate::model::event::{Event, EventKind, Mode};
 use crate::model::id::ProcedureId;
 use crate::model::outcome::Exit;
 use crate::model::secret::Mask;
+use crate::probe;
 use crate::procedure::document::Procedure;
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
@@ -37,7 +37,7 @@ mod terminal;
 pub mod times;
 mod words;
 
-pub use record::Recorded;
+pub use record::{Opening, Recorded};
 pub use request::Request;
 
 use listeners::Listeners;
@@ -66,6 +66,7 @@ pub fn run(
     globals: &Globals,
     site: Site,
     library: &Library,
+    opening: Opening,
 ) -> Done {
     request
         .selection
@@ -75,7 +76,7 @@ pub fn run(
     if procedures.iter().flat_map(|procedure| &procedure.steps).all(|step| step.kind.looks()) {
         request.mode = Mode::Check;
     }
-    let journal = settings::journal_path(&site)?;
+    let journal = opening.path.clone();
     let style = globals.style(site.timezone);
     let terminal = match request.mode {
         Mode::Run => Terminal::open(&settings::operator(), site.timezone, style.colour, &journal).map(Arc::new),
@@ -94,7 +95,7 @@ pub fn run(
             .into_iter()
             .map(|procedure| Planned { vars: library.vars_of(&procedure.id).cloned().unwrap_or_default(), procedure })
             .collect();
-        supervise(planned, request, globals.typed.clone(), site, journal, listeners, prepared).await
+        supervise(planned, request, globals.typed.clone(), site, opening, listeners, prepared).await
     };
     let done = std::panic::catch_unwind(AssertUnwindSafe(|| block_on(supervised)));
     std::panic::set_hook(usual);
@@ -110,7 +111,7 @@ async fn supervise(
     request: Request,
     command: String,
     site: Site,
-    journal: PathBuf,
+    opening: Opening,
     mut listeners: Listeners,
     prepared: Preparation,
 ) -> Done {
@@ -119,9 +120,9 @@ async fn supervise(
     for event in &prepared.past {
         listeners.recall(event);
     }
-    let scribe = Scribe::start(journal, run);
+    let scribe = Scribe::start(opening, run);
     let office = Arc::new(site.clone());
-    let watch = if request.mode == Mode::Run { Watch::Always } else { Watch::AtTheEnd };
+    let watch = if request.mode == Mode::Run { Watch::Always } else { Watch::Once };
     let clocks = Clocks::start(Arc::clone(&office), scribe.history(), watch);
     let settings = engine::Settings {
         run,
@@ -148,6 +149,7 @@ async fn supervise(
         accepted: prepared.accepted,
         given: None,
     };
+    probe::make_threads();
     let stop = Stop::default();
     tokio::spawn(listen_for_signals(stop.clone()));
     let (sender, receiver) = unbounded_channel();

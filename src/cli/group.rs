@@ -21,11 +21,12 @@ pub fn run(group: &str, matches: &ArgMatches, globals: &Globals, site: Site, lib
         message::print(&overview(group, ids, &site, library));
         return Ok(Exit::Ok);
     };
+    let opening = check::Opening::start(settings::journal_path(&site)?);
     let chosen: Vec<&ProcedureId> = ids.iter().copied().filter(|id| name == "check" || id.name() == name).collect();
     let asked: Vec<ProcedureId> = chosen.iter().copied().cloned().collect();
     let procedures = library.load_with_called(chosen, &site)?;
     let request = Request::from_matches(matches)?;
-    check::run(procedures, &asked, request, globals, site, library)
+    check::run(procedures, &asked, request, globals, site, library, opening)
 }
 
 /// What is in the group: last outcome and title.

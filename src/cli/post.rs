@@ -184,8 +184,8 @@ pub struct Clocks {
 /// When the clocks are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// When the run has ended.
-    AtTheEnd,
+    /// Once, while the run looks.
+    Once,
     /// All the time as well: it may last for hours.
     Always,
 }
@@ -194,27 +194,27 @@ impl Clocks {
     pub fn start(site: Arc<Site>, recorded: Recorded, watch: Watch) -> Self {
         let (stop, mut stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
-            let mut at_work = true;
-            if watch == Watch::AtTheEnd {
-                (&mut stopped).await.ok();
-                at_work = false;
-            }
             let Some(journal) = recorded.journal().await else { return };
-            loop {
-                report(advance(&site, &journal).await);
-                if !at_work {
-                    return;
+            let mut at_work = true;
+            while at_work {
+                let told = advance(&site, &journal).await;
+                if watch == Watch::Once {
+                    // Not between the lines of a report that is being written.
+                    (&mut stopped).await.ok();
+                    return report(told);
                 }
+                report(told);
                 tokio::select! {
                     () = tokio::time::sleep(EVERY) => {}
                     _ = &mut stopped => at_work = false,
                 }
             }
+            report(advance(&site, &journal).await);
         });
         Self { stop, task }
     }
 
-    /// Looks once more; what is being sent is sent to its end.
+    /// Looks once more if it has looked all the time; what is being sent is sent to its end.
     pub async fn finish(self) {
         self.stop.send(()).ok();
         self.task.await.ok();

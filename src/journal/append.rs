@@ -11,6 +11,10 @@ use crate::model::id::RunId;
 /// Bytes of a write-ahead log that are worth a visit to the disk.
 const MOST_LOG: u64 = 512 * 1024;
 
+/// As many rows wait to be drawn until someone asks for what is drawn from them. Many at once take less time, and pages,
+/// than a few in each run.
+const MOST_UNDRAWN: i64 = 500;
+
 impl Journal {
     /// Records `events` of `run`, all or none of them, behind what is recorded of it: they are numbered here, so that
     /// several programs can add to one run. Several programs may record their runs at the same time.
@@ -21,6 +25,16 @@ impl Journal {
         let mut book = self.book.lock().await;
         record(&mut book, &run.to_string(), events).await.map_err(|problem| self.error(problem))?;
         self.fold(&mut book.connection).await;
+        Ok(())
+    }
+
+    /// Looks where the chain ends: the first events of a run need not look for it, and its history ends there.
+    pub async fn look_for_end(&self) -> Result<(), JournalError> {
+        let mut book = self.book.lock().await;
+        let (head, drawn) = Head::look(&mut book.connection).await.map_err(|problem| self.error(problem))?;
+        book.before = Some(head.row);
+        // Whoever draws looks for it under the lock.
+        book.end = (head.row - drawn <= MOST_UNDRAWN).then(|| End { head, newest: (String::new(), 0) });
         Ok(())
     }
 
@@ -44,7 +58,7 @@ impl Journal {
     }
 }
 
-/// What a program knows of the journal after it has recorded.
+/// What a program knows of the end of the journal.
 #[derive(Debug)]
 pub struct End {
     head: Head,
@@ -53,21 +67,21 @@ pub struct End {
 }
 
 impl Book {
-    /// Draws readings and streaks of what other programs have recorded, and of own runs that have ended.
+    /// Draws readings and streaks of what was recorded before the run that this program is recording.
     pub async fn settle(&mut self) -> Result<(), Problem> {
         if self.is_settled {
             return Ok(());
         }
-        let Self { connection, .. } = self;
+        let Self { connection, before, .. } = self;
         let settled = async {
             let (head, drawn) = Head::lock(connection).await?;
-            draw::catch_up(connection, drawn, head.row).await?;
+            draw::catch_up(connection, drawn, before.unwrap_or(head.row)).await?;
             sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
             Ok(())
         };
         match settled.await {
             // Whoever may only read sees what was drawn.
-            Ok(()) | Err(Problem::ReadOnly) => self.is_settled = true,
+            Ok(()) | Err(Problem::ReadOnly) => self.is_settled = before.is_some(),
             Err(problem) => {
                 sqlx::raw_sql("ROLLBACK").execute(connection).await.ok();
                 return Err(problem);
@@ -86,10 +100,14 @@ async fn record(book: &mut Book, run: &str, events: &[Event]) -> Result<(), Prob
     if is_known && written.as_ref().is_err_and(is_taken) {
         written = write(&mut book.connection, None, run, events).await;
     }
-    book.end = Some(written?);
-    let ends = events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. }));
-    // What came before was drawn in the first transaction; what this run saw is drawn by the next one, at its start.
-    book.is_settled = !ends && (book.is_settled || !is_known);
+    let end = written?;
+    if events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
+        // What this run saw is history from now on.
+        (book.before, book.is_settled) = (None, false);
+    } else {
+        book.before.get_or_insert(end.head.row - i64::try_from(events.len()).unwrap_or(i64::MAX));
+    }
+    book.end = Some(end);
     Ok(())
 }
 
@@ -132,12 +150,15 @@ async fn transaction(
         }
         None => {
             let (head, drawn) = Head::lock(connection).await?;
-            draw::catch_up(connection, drawn, head.row).await?;
+            if head.row - drawn > MOST_UNDRAWN {
+                draw::catch_up(connection, drawn, head.row).await?;
+            }
             End { head, newest: (String::new(), 0) }
         }
     };
     if end.newest.0 != run {
-        end.newest = (run.to_owned(), newest(connection, run).await?);
+        let is_new = matches!(events, [Event { kind: EventKind::RunStarted(_), .. }, ..]);
+        end.newest = (run.to_owned(), if is_new { 0 } else { newest(connection, run).await? });
     }
     let events = &numbered(events, &mut end.newest.1);
     chain(&mut script, &mut end.head, run, events)?;

@@ -1,6 +1,7 @@
 //! The hash chain over all events of the file.
 
 use sha2::{Digest, Sha256};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::Problem;
@@ -22,6 +23,15 @@ pub fn link(before: &str, run: &str, event: &str) -> String {
     })
 }
 
+/// The end of the chain.
+macro_rules! end {
+    () => {
+        "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
+                (SELECT hash FROM events ORDER BY id DESC LIMIT 1),
+                row FROM drawn"
+    };
+}
+
 /// Where the chain ends.
 #[derive(Clone, Debug)]
 pub struct Head {
@@ -34,14 +44,15 @@ pub struct Head {
 impl Head {
     /// Takes the write lock before looking: nobody can come in between. And up to which row readings are drawn.
     pub async fn lock(connection: &mut SqliteConnection) -> Result<(Self, i64), Problem> {
-        let row = sqlx::raw_sql(
-            "BEGIN IMMEDIATE;
-             SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
-                    (SELECT hash FROM events ORDER BY id DESC LIMIT 1),
-                    row FROM drawn",
-        )
-        .fetch_one(connection)
-        .await?;
+        Self::of(&sqlx::raw_sql(concat!("BEGIN IMMEDIATE; ", end!())).fetch_one(connection).await?)
+    }
+
+    /// As [`Self::lock`] without the lock: somebody may come in between.
+    pub async fn look(connection: &mut SqliteConnection) -> Result<(Self, i64), Problem> {
+        Self::of(&sqlx::raw_sql(end!()).fetch_one(connection).await?)
+    }
+
+    fn of(row: &SqliteRow) -> Result<(Self, i64), Problem> {
         let hash = row.try_get::<Option<String>, _>(1)?.unwrap_or_else(|| GENESIS.to_owned());
         Ok((Self { row: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(), hash }, row.try_get(2)?))
     }

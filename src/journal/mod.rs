@@ -49,7 +49,9 @@ struct Book {
     connection: SqliteConnection,
     /// Where this program left the chain, if nothing went wrong.
     end: Option<append::End>,
-    /// Readings and streaks of what came before are drawn.
+    /// The row where the history of the run that this program is recording ends.
+    before: Option<i64>,
+    /// Readings and streaks are drawn up to there.
     is_settled: bool,
 }
 
@@ -58,7 +60,10 @@ impl Journal {
         let error = |problem| JournalError { path: path.to_owned(), problem };
         let absolute = std::path::absolute(path).map_err(|io| error(Problem::io(path, io)))?;
         let connection = open::open(&absolute, access).await.map_err(error)?;
-        Ok(Self { path: absolute, book: Arc::new(Mutex::new(Book { connection, end: None, is_settled: false })) })
+        Ok(Self {
+            path: absolute,
+            book: Arc::new(Mutex::new(Book { connection, end: None, before: None, is_settled: false })),
+        })
     }
 
     #[must_use]

@@ -151,10 +151,20 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 }
 
 /// Threads that do short work one after the other.
-static BUSY: Semaphore = Semaphore::const_new(2);
+const THREADS: usize = 2;
+
+static BUSY: Semaphore = Semaphore::const_new(THREADS);
 
 /// How long blocking work waits for one of them.
 const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Makes the threads for short work before there is any. A thread that waits wakes on a processor that is idle; one that
+/// is made for its work may have to stand behind the one before.
+pub fn make_threads() {
+    for _ in 0..THREADS {
+        tokio::task::spawn_blocking(|| ());
+    }
+}
 
 /// A database that the site file names.
 #[derive(Clone, PartialEq, Eq, Debug)]

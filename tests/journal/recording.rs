@@ -133,3 +133,27 @@ fn a_streak_begins_with_the_first_run_of_its_outcome_and_skips_do_not_break_it()
     assert_eq!(since(Outcome::Passed), None);
     assert_eq!(since(Outcome::Skipped), None);
 }
+
+/// Drawing in each run would cost it more than everything else that it writes.
+#[test]
+fn history_is_drawn_when_somebody_asks_for_it_or_when_much_of_it_waits() {
+    let book = Book::new();
+    let drawn = || book.sqlite3("SELECT row FROM drawn").trim().parse::<i64>().expect("a number");
+    let mut recorded = 0;
+    let mut record = |minutes: std::ops::Range<u32>| {
+        for at in minutes {
+            let run = new_run();
+            book.append(run, &run_of(run, "daily/check", minute(at % 60), Outcome::Passed, 1));
+            recorded += 6;
+        }
+        recorded
+    };
+    record(0..10);
+    assert_eq!(drawn(), 0);
+    let journal = book.open();
+    let since = block_on(journal.since(&procedure("daily/check"), &step("disks"), Outcome::Passed));
+    assert_eq!((since.expect("an answer"), drawn()), (Some(minute(0)), 60));
+    let recorded = record(10..120);
+    assert!((60 + 1..recorded).contains(&drawn()), "{} of {recorded}", drawn());
+    book.verify().expect("whole");
+}

@@ -1,8 +1,9 @@
 //! The scribe: writes events to the journal beside the run, and reads its history.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -27,27 +28,72 @@ enum Order {
 /// What came of opening the journal: nothing when it failed.
 type Opened = Result<Journal, Arc<JournalError>>;
 
+/// A journal that is being opened beside all that comes before the run.
+pub struct Opening {
+    pub path: PathBuf,
+    begun: Option<oneshot::Receiver<Opened>>,
+}
+
+impl Opening {
+    /// Begins at once if the journal is there already. It is only made for a run.
+    pub fn start(path: PathBuf) -> Self {
+        let begun = path.exists().then(|| {
+            let (sender, opened) = oneshot::channel();
+            let path = path.clone();
+            let open = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
+                sender.send(runtime.block_on(open(&path))).ok()
+            };
+            std::thread::Builder::new().name("journal".to_owned()).spawn(open).ok();
+            opened
+        });
+        Self { path, begun }
+    }
+
+    async fn end(self) -> Opened {
+        match self.begun {
+            // There was no thread to be had, or no memory: then here.
+            Some(begun) => match begun.await {
+                Ok(opened) => opened,
+                Err(_) => open(&self.path).await,
+            },
+            None => open(&self.path).await,
+        }
+    }
+}
+
+async fn open(path: &Path) -> Opened {
+    let journal = Journal::open(path, Access::Write).await?;
+    journal.look_for_end().await?;
+    Ok(journal)
+}
+
 /// Opens the journal while the first looks are under way, and never makes a look wait.
 pub struct Scribe {
     orders: UnboundedSender<Order>,
     journal: watch::Receiver<Option<Opened>>,
     written: watch::Receiver<Written>,
+    wanted: watch::Sender<u64>,
 }
+
+/// How long an event may wait for others that are written with it, unless somebody waits for it.
+const LINGER: Duration = Duration::from_millis(20);
 
 /// How far the record is: the number of the last event on disk, or why no more come.
 type Written = Result<u64, Arc<JournalError>>;
 
 impl Scribe {
-    pub fn start(path: PathBuf, run: RunId) -> Self {
+    pub fn start(opening: Opening, run: RunId) -> Self {
         let (orders, receiver) = unbounded_channel();
         let (opened, journal) = watch::channel(None);
         let (progress, written) = watch::channel(Ok(0));
-        tokio::spawn(write(path, run, receiver, opened, progress));
-        Self { orders, journal, written }
+        let wanted = watch::Sender::new(0);
+        tokio::spawn(write(opening, run, receiver, opened, progress, wanted.subscribe()));
+        Self { orders, journal, written, wanted }
     }
 
     pub fn ledger(&self) -> Recording {
-        Recording { written: self.written.clone() }
+        Recording { written: self.written.clone(), wanted: self.wanted.clone() }
     }
 
     pub fn record(&self, event: &Event) {
@@ -72,11 +118,14 @@ impl Scribe {
 /// What has to be on disk before something is changed.
 pub struct Recording {
     written: watch::Receiver<Written>,
+    /// The last event that somebody waits for.
+    wanted: watch::Sender<u64>,
 }
 
 impl Ledger for Recording {
     fn written(&self, seq: u64) -> BoxFuture<'_, Result<(), String>> {
         let mut written = self.written.clone();
+        self.wanted.send_modify(|wanted| *wanted = seq.max(*wanted));
         async move {
             let there = written.wait_for(|written| written.as_ref().map_or(true, |last| *last >= seq)).await;
             match there.as_deref() {
@@ -90,43 +139,76 @@ impl Ledger for Recording {
 }
 
 async fn write(
-    path: PathBuf,
+    opening: Opening,
     run: RunId,
     mut orders: UnboundedReceiver<Order>,
     opened: watch::Sender<Option<Opened>>,
     progress: watch::Sender<Written>,
+    mut wanted: watch::Receiver<u64>,
 ) {
-    let journal = Journal::open(&path, Access::Write).await.map_err(Arc::new);
+    let journal = opening.end().await;
     let mut wrong = journal.clone().err();
     opened.send(Some(journal.clone())).ok();
-    let mut batch = Vec::new();
-    while let Some(first) = orders.recv().await {
-        // At once, with all that came while the events before were written: a run that is killed must show what it did.
-        let mut next = Some(first);
-        let mut answers = Vec::new();
-        while let Some(order) = next {
-            match order {
-                Order::Record(event) => batch.push(*event),
-                Order::Flush(answer) => answers.push(answer),
-            }
-            next = orders.try_recv().ok();
-        }
+    let mut batch = Batch::default();
+    while batch.gather(&mut orders, &mut wanted).await {
+        let Batch { events, answers } = std::mem::take(&mut batch);
         // After an error nothing more is written: a record with a hole would look complete.
         if let (Ok(journal), None) = (&journal, &wrong)
-            && !batch.is_empty()
+            && !events.is_empty()
         {
             #[cfg(debug_assertions)]
-            super::failpoint::reach(journal, run, &batch).await;
-            wrong = journal.append(run, &batch).await.err().map(Arc::new);
+            super::failpoint::reach(journal, run, &events).await;
+            wrong = journal.append(run, &events).await.err().map(Arc::new);
         }
-        let last = batch.last().map_or(0, |event: &Event| event.seq);
+        let last = events.last().map_or(0, |event| event.seq);
         match &wrong {
             Some(error) => _ = progress.send_replace(Err(Arc::clone(error))),
             None => progress.send_modify(|written| *written = Ok(last.max(*written.as_ref().unwrap_or(&0)))),
         }
-        batch.clear();
         for answer in answers {
             answer.send(wrong.clone().map_or(Ok(()), Err)).ok();
+        }
+    }
+}
+
+/// What is written together.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Event>,
+    /// Who waits for all of it.
+    answers: Vec<oneshot::Sender<Result<(), Arc<JournalError>>>>,
+}
+
+impl Batch {
+    /// Takes the next orders, and those that come soon behind them; false when no more will come.
+    async fn gather(&mut self, orders: &mut UnboundedReceiver<Order>, wanted: &mut watch::Receiver<u64>) -> bool {
+        let Some(first) = orders.recv().await else { return false };
+        self.add(first);
+        let soon = tokio::time::sleep(LINGER);
+        tokio::pin!(soon);
+        loop {
+            while let Ok(order) = orders.try_recv() {
+                self.add(order);
+            }
+            let awaited = *wanted.borrow_and_update();
+            if !self.answers.is_empty() || self.events.first().is_some_and(|event| event.seq <= awaited) {
+                return true;
+            }
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.add(order),
+                    None => return true,
+                },
+                Ok(()) = wanted.changed() => {}
+                () = &mut soon => return true,
+            }
+        }
+    }
+
+    fn add(&mut self, order: Order) {
+        match order {
+            Order::Record(event) => self.events.push(*event),
+            Order::Flush(answer) => self.answers.push(answer),
         }
     }
 }
