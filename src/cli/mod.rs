@@ -95,6 +95,11 @@ fn run(args: &[OsString], globals: &Globals) -> Done {
         );
         return Err(Failure::new(format!("no pack of this site has `{group}`"), help));
     }
+    // What this does not understand is explained by the whole tree.
+    let named = tree::named(&library, globals).and_then(|command| command.try_get_matches_from(args).ok());
+    if let Some((name, matches)) = named.as_ref().and_then(ArgMatches::subcommand) {
+        return group::run(name, matches, globals, site, &library);
+    }
     let command = tree::whole(&library, globals, &site);
     if first == Some("completions") || first == Some("man") {
         return shell::run(command, args);

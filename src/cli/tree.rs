@@ -49,6 +49,18 @@ pub fn builtin_only(globals: &Globals) -> Command {
     root(globals).subcommands(builtins()).subcommands(outbox::commands())
 }
 
+/// Only the procedure, or the check, that the command line names: to make all commands takes longer than to read one.
+pub fn named(library: &Library, globals: &Globals) -> Option<Command> {
+    let (group, name) = (globals.command.as_deref()?, globals.subcommand.as_deref()?);
+    let groups = library.groups();
+    let ids = groups.get(group).filter(|_| !is_command(group))?;
+    let command = match name {
+        "check" => check_command(),
+        _ => procedure_command(ids.iter().find(|id| id.name() == name)?.name()),
+    };
+    Some(root(globals).subcommand(Command::new(group.to_owned()).subcommand(command)))
+}
+
 /// All commands.
 pub fn whole(library: &Library, globals: &Globals, site: &Site) -> Command {
     let mut command = root(globals);
@@ -306,13 +318,9 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
         return command;
     }
     let help = globals.wants_help && asked;
-    let mut command = command.subcommand(
-        run_args(Command::new("check"))
-            .about("Look at everything that the procedures of the group name; one verdict for each criterion"),
-    );
+    let mut command = command.subcommand(check_command());
     for id in ids {
-        let mut sub = run_args(Command::new(id.name().to_owned()));
-        sub = sub.args(act_args());
+        let mut sub = procedure_command(id.name());
         if help {
             sub = sub.about(library.title(id).unwrap_or_else(|| "(cannot be read; see `opsctl lint`)".to_owned()));
             // What it does comes before the options, which are the same everywhere.
@@ -326,6 +334,15 @@ fn group_command(group: &str, ids: &[&ProcedureId], library: &Library, globals: 
         command = command.subcommand(sub);
     }
     command
+}
+
+fn check_command() -> Command {
+    run_args(Command::new("check"))
+        .about("Look at everything that the procedures of the group name; one verdict for each criterion")
+}
+
+fn procedure_command(name: &str) -> Command {
+    run_args(Command::new(name.to_owned())).args(act_args())
 }
 
 /// Of a procedure, which may do more than look.
