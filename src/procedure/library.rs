@@ -3,8 +3,8 @@
 use std::fs::DirEntry;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
 
@@ -102,8 +102,9 @@ pub fn read_one(path: &Path, site: &Site, set: &Vars) -> Result<Procedure, Diagn
 
 /// The path relative to the working folder where it is below it.
 fn shown(path: &Path) -> String {
-    let relative = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-    relative.unwrap_or_else(|| path.to_owned()).display().to_string()
+    static HERE: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::current_dir().ok());
+    let relative = HERE.as_ref().and_then(|here| path.strip_prefix(here).ok());
+    relative.unwrap_or(path).display().to_string()
 }
 
 impl Library {
@@ -187,6 +188,9 @@ impl Library {
         keep: impl Fn(Procedure) -> T + Sync,
     ) -> Result<Vec<T>, Diagnostics> {
         let ids: Vec<&ProcedureId> = ids.into_iter().collect();
+        let databases: Vec<String> = site.databases.keys().cloned().collect();
+        let procedures = Some(self.ids().map(ProcedureId::as_str).collect());
+        let around = Surroundings { databases: &databases, procedures, folder: &site.folder };
         let threads = match ids.len() / ALONE + 1 {
             1 => 1,
             worth => std::thread::available_parallelism().map_or(1, usize::from).min(worth),
@@ -195,7 +199,7 @@ impl Library {
         let work = || {
             let take = || {
                 let place = next.fetch_add(1, Relaxed);
-                ids.get(place).map(|id| (place, self.read(id, site).map(&keep)))
+                ids.get(place).map(|id| (place, self.read(id, &around).map(&keep)))
             };
             std::iter::from_fn(take).collect::<Vec<_>>()
         };
@@ -248,15 +252,12 @@ impl Library {
         }
     }
 
-    fn read(&self, id: &ProcedureId, site: &Site) -> Result<Procedure, Diagnostics> {
+    fn read(&self, id: &ProcedureId, around: &Surroundings<'_>) -> Result<Procedure, Diagnostics> {
         let Some(entry) = self.entries.get(id) else {
             let help = suggestion(id.as_str(), self.ids().map(ProcedureId::as_str), "there are");
             return Err(Diagnostics(vec![Diagnostic::general(format!("there is no procedure {id}"), help)]));
         };
-        let databases: Vec<String> = site.databases.keys().cloned().collect();
-        let procedures = Some(self.ids().map(ProcedureId::as_str).collect());
-        let around = Surroundings { databases: &databases, procedures, folder: &site.folder };
-        document::read(id, &entry.origin.source()?, &self.vars[entry.pack], &around)
+        document::read(id, &entry.origin.source()?, &self.vars[entry.pack], around)
     }
 
     /// The variables that the procedures of `id`'s pack see.
