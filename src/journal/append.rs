@@ -9,7 +9,7 @@ use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 
 /// Bytes of a write-ahead log that are worth a visit to the disk.
-const MOST_LOG: u64 = 512 * 1024;
+const MOST_LOG: u64 = 256 * 1024;
 
 /// As many rows wait to be drawn until someone asks for what is drawn from them. Many at once take less time, and pages,
 /// than a few in each run.
