@@ -17,7 +17,7 @@ use crate::model::event::{Event, EventKind, Mode};
 use crate::model::id::ProcedureId;
 use crate::model::outcome::Exit;
 use crate::model::secret::Mask;
-use crate::probe;
+use crate::probe::threads;
 use crate::procedure::document::Procedure;
 use crate::procedure::library::Library;
 use crate::procedure::site::Site;
@@ -149,7 +149,7 @@ async fn supervise(
         accepted: prepared.accepted,
         given: None,
     };
-    probe::make_threads();
+    threads::make();
     let stop = Stop::default();
     tokio::spawn(listen_for_signals(stop.clone()));
     let (sender, receiver) = unbounded_channel();

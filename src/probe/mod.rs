@@ -11,7 +11,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use indexmap::IndexMap;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::expectation::Reading;
@@ -63,6 +62,7 @@ pub mod service;
 pub mod smart;
 pub mod sql;
 pub mod tcp;
+pub mod threads;
 pub mod time;
 pub(crate) mod tool;
 pub mod vulnerability;
@@ -148,22 +148,6 @@ pub const KINDS: &[&Kind] = &[
 #[must_use]
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
-}
-
-/// Threads that do short work one after the other.
-const THREADS: usize = 2;
-
-static BUSY: Semaphore = Semaphore::const_new(THREADS);
-
-/// How long blocking work waits for one of them.
-const PATIENCE: Duration = Duration::from_millis(5);
-
-/// Makes the threads for short work before there is any. A thread that waits wakes on a processor that is idle; one that
-/// is made for its work may have to stand behind the one before.
-pub fn make_threads() {
-    for _ in 0..THREADS {
-        tokio::task::spawn_blocking(|| ());
-    }
 }
 
 /// A database that the site file names.
@@ -310,7 +294,7 @@ impl Context {
     }
 
     /// Runs blocking work on another thread. Most of it is done in less time than it takes to make a thread, so a few
-    /// threads do one piece after the other; what has waited for [`PATIENCE`] gets a thread of its own, so that work
+    /// threads do one piece after the other; what has waited for [`threads::PATIENCE`] gets a thread of its own, so that work
     /// that hangs holds up nothing else.
     ///
     /// # Errors
@@ -319,7 +303,7 @@ impl Context {
         &self,
         work: impl FnOnce() -> Result<T, ProbeError> + Send + 'static,
     ) -> Result<T, ProbeError> {
-        let turn = tokio::time::timeout(PATIENCE, BUSY.acquire()).await;
+        let turn = tokio::time::timeout(threads::PATIENCE, threads::TURNS.acquire()).await;
         let done = tokio::task::spawn_blocking(work).await;
         drop(turn);
         match done {

@@ -15,6 +15,7 @@ use super::site::{PackRef, Site};
 use super::template::Vars;
 use super::yaml;
 use crate::model::id::ProcedureId;
+use crate::probe::threads;
 
 mod pack;
 mod templates;
@@ -191,7 +192,7 @@ impl Library {
         let databases: Vec<String> = site.databases.keys().cloned().collect();
         let procedures = Some(self.ids().map(ProcedureId::as_str).collect());
         let around = Surroundings { databases: &databases, procedures, folder: &site.folder };
-        let threads = match ids.len() / ALONE + 1 {
+        let many = match ids.len() / ALONE + 1 {
             1 => 1,
             worth => std::thread::available_parallelism().map_or(1, usize::from).min(worth),
         };
@@ -203,8 +204,13 @@ impl Library {
             };
             std::iter::from_fn(take).collect::<Vec<_>>()
         };
+        let here = threads::here();
+        let elsewhere = || {
+            threads::leave(here);
+            work()
+        };
         let mut read = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let others: Vec<_> = (1..many).map(|_| scope.spawn(elsewhere)).collect();
             let mut read = work();
             for other in others {
                 read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

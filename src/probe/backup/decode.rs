@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::probe::threads;
+
 /// Bytes that the threads hand over at a time; there are [`BLOCKS`] of them.
 const BLOCK: usize = 256 << 10;
 const BLOCKS: usize = 4;
@@ -169,7 +171,11 @@ pub fn decode(
         free.send(Block::new()).ok();
     }
     std::thread::scope(|scope| {
-        let decoder = scope.spawn(move || run(file, compression, bound, &empty, &full));
+        let here = threads::here();
+        let decoder = scope.spawn(move || {
+            threads::leave(here);
+            run(file, compression, bound, &empty, &full)
+        });
         for mut block in filled {
             show(&mut block);
             // The decoder may have ended already; then nobody wants the block back.

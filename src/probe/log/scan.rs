@@ -12,7 +12,7 @@ use super::matcher::{Matcher, line_end};
 use super::source::{LogFile, Piece, Pieces};
 use super::stamp::Instant;
 use super::tally::Tally;
-use crate::probe::ProbeError;
+use crate::probe::{ProbeError, threads};
 
 /// Bytes of an over-long line that are looked at for its timestamp and kept.
 const LONG_LINE_HEAD: usize = 4096;
@@ -95,8 +95,13 @@ impl Scanner<'_> {
         let matcher = self.matcher.clone();
         right.matcher = &matcher;
         let mut right_tally = tally.part();
+        let right_part = &mut right_tally;
         let (left, right) = std::thread::scope(|scope| {
-            let handle = scope.spawn(|| right.stream(log.range(middle, to), pace, &mut right_tally));
+            let here = threads::here();
+            let handle = scope.spawn(move || {
+                threads::leave(here);
+                right.stream(log.range(middle, to), pace, right_part)
+            });
             let left = self.stream(log.range(from, middle), pace, tally);
             (left, handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
