@@ -42,6 +42,12 @@ pub fn leave(processor: usize) {
     }
 }
 
+/// Lets a thread that was just made go first, so that it can [`leave`]: it may stand behind the caller, who has work for
+/// many milliseconds.
+pub fn let_leave() {
+    std::thread::yield_now();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -211,6 +211,7 @@ impl Library {
         };
         let mut read = std::thread::scope(|scope| {
             let others: Vec<_> = (1..many).map(|_| scope.spawn(elsewhere)).collect();
+            threads::let_leave();
             let mut read = work();
             for other in others {
                 read.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

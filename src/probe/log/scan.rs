@@ -102,6 +102,7 @@ impl Scanner<'_> {
                 threads::leave(here);
                 right.stream(log.range(middle, to), pace, right_part)
             });
+            threads::let_leave();
             let left = self.stream(log.range(from, middle), pace, tally);
             (left, handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
