@@ -294,8 +294,8 @@ impl Context {
     }
 
     /// Runs blocking work on another thread. Most of it is done in less time than it takes to make a thread, so a few
-    /// threads do one piece after the other; what has waited for [`threads::PATIENCE`] gets a thread of its own, so that work
-    /// that hangs holds up nothing else.
+    /// threads do one piece after the other; what has waited for [`threads::PATIENCE`] gets a thread of its own, so that
+    /// work that hangs holds up nothing else.
     ///
     /// # Errors
     /// Those of the work; a panic in it goes on in the caller.

@@ -51,14 +51,13 @@ impl Opening {
     }
 
     async fn end(self) -> Opened {
-        match self.begun {
-            // There was no thread to be had, or no memory: then here.
-            Some(begun) => match begun.await {
-                Ok(opened) => opened,
-                Err(_) => open(&self.path).await,
-            },
-            None => open(&self.path).await,
+        if let Some(begun) = self.begun
+            && let Ok(opened) = begun.await
+        {
+            return opened;
         }
+        // It is not there yet, or there was no thread to be had.
+        open(&self.path).await
     }
 }
 
@@ -73,6 +72,7 @@ pub struct Scribe {
     orders: UnboundedSender<Order>,
     journal: watch::Receiver<Option<Opened>>,
     written: watch::Receiver<Written>,
+    /// The last event that somebody waits for.
     wanted: watch::Sender<u64>,
 }
 
@@ -149,9 +149,7 @@ async fn write(
     let journal = opening.end().await;
     let mut wrong = journal.clone().err();
     opened.send(Some(journal.clone())).ok();
-    let mut batch = Batch::default();
-    while batch.gather(&mut orders, &mut wanted).await {
-        let Batch { events, answers } = std::mem::take(&mut batch);
+    while let Some(Batch { events, answers }) = Batch::gather(&mut orders, &mut wanted).await {
         // After an error nothing more is written: a record with a hole would look complete.
         if let (Ok(journal), None) = (&journal, &wrong)
             && !events.is_empty()
@@ -180,27 +178,27 @@ struct Batch {
 }
 
 impl Batch {
-    /// Takes the next orders, and those that come soon behind them; false when no more will come.
-    async fn gather(&mut self, orders: &mut UnboundedReceiver<Order>, wanted: &mut watch::Receiver<u64>) -> bool {
-        let Some(first) = orders.recv().await else { return false };
-        self.add(first);
+    /// The next orders, and those that come soon behind them; nothing when no more will come.
+    async fn gather(orders: &mut UnboundedReceiver<Order>, wanted: &mut watch::Receiver<u64>) -> Option<Self> {
+        let mut batch = Self::default();
+        batch.add(orders.recv().await?);
         let soon = tokio::time::sleep(LINGER);
         tokio::pin!(soon);
         loop {
             while let Ok(order) = orders.try_recv() {
-                self.add(order);
+                batch.add(order);
             }
             let awaited = *wanted.borrow_and_update();
-            if !self.answers.is_empty() || self.events.first().is_some_and(|event| event.seq <= awaited) {
-                return true;
+            if !batch.answers.is_empty() || batch.events.first().is_some_and(|event| event.seq <= awaited) {
+                return Some(batch);
             }
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => self.add(order),
-                    None => return true,
+                    Some(order) => batch.add(order),
+                    None => return Some(batch),
                 },
                 Ok(()) = wanted.changed() => {}
-                () = &mut soon => return true,
+                () = &mut soon => return Some(batch),
             }
         }
     }

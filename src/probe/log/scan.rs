@@ -95,12 +95,11 @@ impl Scanner<'_> {
         let matcher = self.matcher.clone();
         right.matcher = &matcher;
         let mut right_tally = tally.part();
-        let right_part = &mut right_tally;
+        let here = threads::here();
         let (left, right) = std::thread::scope(|scope| {
-            let here = threads::here();
-            let handle = scope.spawn(move || {
+            let handle = scope.spawn(|| {
                 threads::leave(here);
-                right.stream(log.range(middle, to), pace, right_part)
+                right.stream(log.range(middle, to), pace, &mut right_tally)
             });
             threads::let_leave();
             let left = self.stream(log.range(from, middle), pace, tally);
