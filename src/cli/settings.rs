@@ -198,7 +198,7 @@ pub fn set(globals: &Globals) -> Result<Vars, Failure> {
         let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
             return Err(Failure::new(format!("--set {pair} has no value"), "write --set name=value"));
         };
-        let kind = NodeKind::Scalar { text: value.to_owned(), quoted: true };
+        let kind = NodeKind::Scalar { text: value.into(), quoted: true };
         vars.insert(name.to_owned(), Node { span: 0..0, kind });
     }
     Ok(vars)

@@ -34,7 +34,7 @@ fn show(problems: &Diagnostics) {
 }
 
 fn vars() -> Vars {
-    let scalar = |text: &str| Node { span: 0..0, kind: NodeKind::Scalar { text: text.to_owned(), quoted: false } };
+    let scalar = |text: &str| Node { span: 0..0, kind: NodeKind::Scalar { text: text.into(), quoted: false } };
     let list = Node { span: 0..0, kind: NodeKind::List(vec![scalar("one"), scalar("2")]) };
     [("name", scalar("shop")), ("limit", scalar("20")), ("urls", list)]
         .map(|(name, value)| (name.to_owned(), value))

@@ -125,8 +125,13 @@ impl Reader {
 
     /// A non-empty text.
     pub fn text(&self, node: &Node, what: impl Display + Copy) -> Option<String> {
+        self.str(node, what).map(str::to_owned)
+    }
+
+    /// A non-empty text where it stands.
+    pub fn str<'n>(&self, node: &'n Node, what: impl Display + Copy) -> Option<&'n str> {
         match node.scalar() {
-            Some(text) if !text.trim().is_empty() && !node.is_null() => Some(text.to_owned()),
+            Some(text) if !text.trim().is_empty() && !node.is_null() => Some(text),
             Some(_) => {
                 self.error(&node.span, format!("{what} is empty"), "", "write it, or remove the key");
                 None
@@ -139,7 +144,7 @@ impl Reader {
     }
 
     pub fn duration(&self, node: &Node, what: impl Display + Copy) -> Option<Duration> {
-        match parse_duration(&self.text(node, what)?) {
+        match parse_duration(self.str(node, what)?) {
             Ok(duration) if !duration.is_zero() => Some(duration),
             Ok(_) => {
                 self.error(&node.span, format!("{what} is zero"), "", "write a duration, such as `30s` or `15m`");
@@ -153,7 +158,7 @@ impl Reader {
     }
 
     pub fn integer(&self, node: &Node, what: impl Display + Copy, least: i64, most: i64) -> Option<i64> {
-        let integer = self.text(node, what)?.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
+        let integer = self.str(node, what)?.parse::<i64>().ok().filter(|number| (least..=most).contains(number));
         if integer.is_none() {
             let help = format!("write a whole number from {least} to {most}");
             self.error(&node.span, format!("{what} is not a whole number in its range"), "", help);
@@ -181,13 +186,13 @@ impl Reader {
     pub fn words(&self, node: &Node, what: impl Display + Copy) -> Vec<(Range<usize>, String)> {
         let mut seen = HashSet::new();
         let items = self.items(node, what);
-        let mut words = Vec::new();
+        let mut words = Vec::with_capacity(items.len());
         for item in items {
-            if let Some(word) = self.text(item, what) {
-                if !seen.insert(word.clone()) {
+            if let Some(word) = self.str(item, what) {
+                if items.len() > 1 && !seen.insert(word) {
                     self.error(&item.span, format!("{what} names `{word}` twice"), "", "remove one of the two");
                 }
-                words.push((item.span.clone(), word));
+                words.push((item.span.clone(), word.to_owned()));
             }
         }
         words

@@ -68,10 +68,8 @@ fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], 
         let value = match (given, spec.need) {
             (Some(value), _) => value,
             (None, Need::Default(written)) => {
-                default = Node {
-                    span: node.span.clone(),
-                    kind: NodeKind::Scalar { text: written.to_owned(), quoted: false },
-                };
+                default =
+                    Node { span: node.span.clone(), kind: NodeKind::Scalar { text: written.into(), quoted: false } };
                 &default
             }
             (None, Need::Required) => {
@@ -127,24 +125,24 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
             _ => wrong(format!("{name} is yes or no"), "write `true` or `false`"),
         },
         InputType::Integer { least, most } => reader.integer(node, name, least, most).map(Input::Integer),
-        InputType::Duration => parse_duration(&reader.text(node, name)?).map_or_else(
+        InputType::Duration => parse_duration(reader.str(node, name)?).map_or_else(
             |error| wrong(format!("{name}: {error}"), "write a duration, such as `2s`, `15m` or `24h`"),
             |duration| Some(Input::Duration(duration)),
         ),
-        InputType::Size => parse_size(&reader.text(node, name)?).map_or_else(
+        InputType::Size => parse_size(reader.str(node, name)?).map_or_else(
             |error| wrong(format!("{name}: {error}"), "write a size, such as `512MiB`"),
             |size| Some(Input::Size(size)),
         ),
         InputType::Choice(choices) => {
-            let text = reader.text(node, name)?;
-            if choices.contains(&text.as_str()) {
-                return Some(Input::Text(text));
+            let text = reader.str(node, name)?;
+            if choices.contains(&text) {
+                return Some(Input::Text(text.to_owned()));
             }
-            wrong(format!("{name} cannot be `{text}`"), &suggestion(&text, choices.iter().copied(), "it can be"))
+            wrong(format!("{name} cannot be `{text}`"), &suggestion(text, choices.iter().copied(), "it can be"))
         }
-        InputType::Path => reader.text(node, name).map(|text| Input::Path(absolute(&text, around.folder))),
+        InputType::Path => reader.str(node, name).map(|text| Input::Path(absolute(text, around.folder))),
         InputType::Paths => {
-            many(reader, node, name, |item| Some(absolute(&reader.text(item, name)?, around.folder))).map(Input::Paths)
+            many(reader, node, name, |item| Some(absolute(reader.str(item, name)?, around.folder))).map(Input::Paths)
         }
         InputType::Secret => match secret(reader, node, name, around.folder)? {
             MaybeSecret::Secret(secret) => Some(Input::Secret(secret)),
@@ -160,7 +158,7 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
             let pairs: Option<IndexMap<_, _>> = entries
                 .iter()
                 .map(|(key, value)| {
-                    Some((key.text.clone(), secret(reader, value, format_args!("`{}`", key.text), around.folder)?))
+                    Some((key.text.to_string(), secret(reader, value, format_args!("`{}`", key.text), around.folder)?))
                 })
                 .collect();
             pairs.map(Input::Pairs)

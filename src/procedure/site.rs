@@ -246,7 +246,7 @@ pub(super) fn vars(reader: &Reader, node: &Node) -> Vars {
                 reader.error(&value.span, format!("the variable `{}` is a template", key.text), "", help);
             }
             NodeKind::Map(_) | NodeKind::List(_) | NodeKind::Scalar { .. } | NodeKind::Late(_) => {
-                vars.insert(key.text.clone(), value.clone());
+                vars.insert(key.text.to_string(), value.clone());
             }
         }
     }
@@ -275,7 +275,7 @@ fn databases(reader: &Reader, node: &Node, folder: &Path) -> IndexMap<String, Da
             },
             MaybeSecret::Secret(_) => url,
         };
-        databases.insert(key.text.clone(), Database { url });
+        databases.insert(key.text.to_string(), Database { url });
     }
     databases
 }

@@ -11,8 +11,10 @@ use super::decode::Reader;
 use super::diagnostic::suggestion;
 use super::yaml::{Node, NodeKind};
 
+mod expression;
 pub mod scan;
 
+pub use expression::Expression;
 use scan::{Piece, computed, steps_in};
 
 /// The variables of a site, as they were written: a text, a list, or a reference to a secret.
@@ -48,14 +50,6 @@ fn is_function(name: &str) -> bool {
     environment().globals().any(|(known, _)| known == name)
 }
 
-/// An expression of `when`, checked.
-#[derive(Clone, Debug)]
-pub struct Expression {
-    pub text: String,
-    /// What it reads: `steps.home_page.outcome`, `vars.site_url`.
-    reads: BTreeSet<String>,
-}
-
 /// Which steps a template or expression reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reads {
@@ -82,84 +76,6 @@ fn reads_of<'t>(names: &BTreeSet<String>, computed: impl Iterator<Item = &'t str
         }
     }
     Reads::Steps(steps)
-}
-
-impl Expression {
-    /// Compiles `text`.
-    ///
-    /// # Errors
-    /// It is no expression; the message says why.
-    pub fn new(text: &str) -> Result<Self, String> {
-        let compiled = environment().compile_expression(text).map_err(|error| describe(&error))?;
-        let reads = compiled.undeclared_variables(true).into_iter().collect();
-        Ok(Self { text: text.to_owned(), reads })
-    }
-
-    #[must_use]
-    pub fn reads(&self) -> Reads {
-        reads_of(&self.reads, std::iter::once(self.text.as_str()))
-    }
-
-    /// The names at the start of what it reads: `vars`, `steps`, `run`, or something unknown.
-    pub fn roots(&self) -> impl Iterator<Item = &str> {
-        self.reads.iter().map(|name| name.split('.').next().unwrap_or_default()).filter(|name| !is_function(name))
-    }
-
-    /// Whether it reads steps, and no variable.
-    #[must_use]
-    pub fn is_of_steps_alone(&self) -> bool {
-        !self.reads.is_empty() && self.reads.iter().all(|name| name == "steps" || name.starts_with("steps."))
-    }
-
-    /// The variables that it reads as `vars.NAME`.
-    pub fn vars(&self) -> impl Iterator<Item = &str> {
-        self.reads.iter().filter_map(|name| name.strip_prefix("vars.")?.split('.').next())
-    }
-
-    /// The list that it gives.
-    ///
-    /// # Errors
-    /// It gives no list, reads something that is not there, or does not end.
-    pub fn items(&self, context: &Value) -> Result<Vec<Value>, String> {
-        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
-        let value = compiled.eval(context).map_err(|error| describe(&error))?;
-        match value.kind() {
-            minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Iterable => {
-                value.try_iter().map(Iterator::collect).map_err(|error| describe(&error))
-            }
-            kind => Err(format!("it gives {kind}, not a list")),
-        }
-    }
-
-    /// Whether it holds.
-    ///
-    /// # Errors
-    /// It reads something that is not there, or does not end.
-    pub fn holds(&self, context: &Value) -> Result<bool, String> {
-        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
-        let value = compiled.eval(context).map_err(|error| describe(&error))?;
-        Ok(value.is_true())
-    }
-
-    /// Why it does not hold, for people: what a lone name stands for, or else that it is false.
-    #[must_use]
-    pub fn why_not(&self, context: &Value) -> String {
-        let path = self.text.trim();
-        let is_lone = path.split('.').all(|part| {
-            !part.starts_with(|c: char| c.is_ascii_digit())
-                && !part.is_empty()
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        });
-        let value = environment().compile_expression(path).and_then(|compiled| compiled.eval(context));
-        let state = match value.as_ref().ok().filter(|_| is_lone) {
-            Some(value) if value.is_undefined() || value.is_none() => "is not set",
-            Some(value) if value.len() == Some(0) => "is empty",
-            Some(_) => "is false",
-            None => return format!("`when: {path}` is false"),
-        };
-        // As it is written in the site file.
-        format!("`{}` {state}", path.strip_prefix("vars.").unwrap_or(path))
-    }
 }
 
 fn describe(error: &minijinja::Error) -> String {
@@ -210,7 +126,7 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
     if let Some(kind) = of_names(text, vars) {
         return place(kind);
     }
-    let as_written = || place(NodeKind::Late(text.to_owned()));
+    let as_written = || place(NodeKind::Late(text.into()));
     let template = match environment().template_from_str(text) {
         Ok(template) => template,
         Err(error) => {
@@ -242,7 +158,7 @@ fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {
         return as_written();
     }
     match template.render(context_of_some(vars, names.iter().map(String::as_str))) {
-        Ok(text) if text.len() <= MAX_TEXT => place(NodeKind::Scalar { text, quoted: true }),
+        Ok(text) if text.len() <= MAX_TEXT => place(NodeKind::Scalar { text: text.into(), quoted: true }),
         Ok(_) => {
             reader.error(&node.span, format!("the template makes more than {MAX_TEXT} bytes"), "", "");
             as_written()
@@ -261,7 +177,7 @@ fn of_names(text: &str, vars: &Vars) -> Option<NodeKind> {
     for piece in scan::pieces(text)? {
         match piece {
             Piece::Text(text) => made.push_str(text),
-            Piece::Name(name) if is_late(name.split('.').next().unwrap_or(name)) => late = true,
+            Piece::Name(name) if is_late(root_of(name)) => late = true,
             Piece::Name(name) => match vars.get(name)?.to_json() {
                 serde_json::Value::String(value) => made.push_str(&value),
                 _ => return None,
@@ -269,10 +185,15 @@ fn of_names(text: &str, vars: &Vars) -> Option<NodeKind> {
         }
     }
     if late {
-        return Some(NodeKind::Late(text.to_owned()));
+        return Some(NodeKind::Late(text.into()));
     }
     // The engine leaves out the last end of a line.
-    (!text.ends_with('\n') && made.len() <= MAX_TEXT).then_some(NodeKind::Scalar { text: made, quoted: true })
+    (!text.ends_with('\n') && made.len() <= MAX_TEXT).then_some(NodeKind::Scalar { text: made.into(), quoted: true })
+}
+
+/// `steps` of `steps.disk.outcome` and of `steps['disk'].outcome`.
+fn root_of(name: &str) -> &str {
+    name.split(['.', '[']).next().unwrap_or(name)
 }
 
 /// Whether only a run knows what the name stands for.
@@ -319,7 +240,7 @@ pub fn render(text: &str, context: &Value) -> Result<String, String> {
 /// A template reads what is not there.
 pub fn resolve_late(node: &Node, context: &Value) -> Result<Node, String> {
     let kind = match &node.kind {
-        NodeKind::Late(text) => NodeKind::Scalar { text: render(text, context)?, quoted: true },
+        NodeKind::Late(text) => NodeKind::Scalar { text: render(text, context)?.into(), quoted: true },
         NodeKind::Scalar { .. } => node.kind.clone(),
         NodeKind::List(items) => {
             NodeKind::List(items.iter().map(|item| resolve_late(item, context)).collect::<Result<_, _>>()?)
@@ -347,7 +268,11 @@ pub fn late_reads(node: &Node) -> Option<Reads> {
 
 fn reads_of_template(text: &str) -> Reads {
     let names = match scan::pieces(text) {
-        Some(pieces) => pieces.into_iter().filter_map(Piece::name).map(str::to_owned).collect(),
+        // The engine tells no parts in brackets.
+        Some(pieces) => {
+            let names = pieces.into_iter().filter_map(Piece::name);
+            names.map(|name| if name.contains('[') { root_of(name) } else { name }.to_owned()).collect()
+        }
         None => match environment().template_from_str(text) {
             Ok(template) => template.undeclared_variables(true).into_iter().collect(),
             Err(_) => return Reads::Any,
@@ -395,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_short_way_makes_what_the_engine_makes() {
-        let text = |text: &str, quoted| NodeKind::Scalar { text: text.to_owned(), quoted };
+        let text = |text: &str, quoted| NodeKind::Scalar { text: text.into(), quoted };
         let kinds = [
             ("a", text("x y", true)),
             ("b", text("<1.50>", false)),
@@ -424,14 +349,24 @@ mod tests {
 
     #[test]
     fn the_short_way_finds_the_steps_that_the_engine_finds() {
-        for template in ["{{ steps.a.facts.b }} of {{ run.title }}", "{{ item }}{{ steps.b_c }}", "{{ steps }}"] {
+        for template in [
+            "{{ steps.a.facts.b }} of {{ run.title }}",
+            "{{ item }}{{ steps.b_c }}",
+            "{{ steps }}",
+            "{{ steps['a-b'].choice }} {{ steps['c'].facts['d.e'] }}",
+            "{{ steps.a['b'] }}",
+        ] {
             let compiled = environment().template_from_str(template).expect("a template");
             let names = compiled.undeclared_variables(true).into_iter().collect();
             assert!(scan::pieces(template).is_some());
             assert_eq!(reads_of_template(template), reads_of(&names, computed(template)), "{template:?}");
-            assert_eq!(of_names(template, &Vars::new()), Some(NodeKind::Late(template.to_owned())));
+            assert_eq!(of_names(template, &Vars::new()), Some(NodeKind::Late(template.into())));
         }
-        assert_eq!(scan::pieces("{{ not.a }}"), None);
+        for template in
+            ["{{ not.a }}", "{{ a[b] }}", "{{ a['] }}", "{{ a['b }}", "{{ a['\\n'] }}", "{{ ['a'] }}", "{{ a['b']c }}"]
+        {
+            assert_eq!(scan::pieces(template), None, "{template:?}");
+        }
         assert_eq!(scan::pieces("{{ a.0 }}"), None);
     }
 }

@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use compact_str::CompactString;
+
 use super::diagnostic::{Diagnostic, Source};
 
 pub mod full;
@@ -27,20 +29,20 @@ pub struct Node {
 #[derive(Clone, PartialEq, Debug)]
 pub enum NodeKind {
     Scalar {
-        text: String,
+        text: CompactString,
         quoted: bool,
     },
     List(Vec<Node>),
     /// In the order of the file.
     Map(Vec<(Key, Node)>),
     /// A template that needs the results of the run: its value is not known yet.
-    Late(String),
+    Late(CompactString),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Key {
     pub span: Range<usize>,
-    pub text: String,
+    pub text: CompactString,
 }
 
 impl Node {
@@ -103,7 +105,7 @@ impl Node {
             },
             NodeKind::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
             NodeKind::Map(entries) => {
-                Json::Object(entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect())
+                Json::Object(entries.iter().map(|(key, node)| (key.text.to_string(), node.to_json())).collect())
             }
         }
     }

@@ -248,9 +248,9 @@ fn value(node: &Node, ty: FactType) -> Result<Value, String> {
             let one = if ty == FactType::Texts { FactType::Text } else { ty };
             items.iter().map(|item| value(item, one)).collect::<Result<_, _>>().map(Value::List)
         }
-        (NodeKind::Scalar { text, .. }, FactType::Texts) => Ok(Value::List(vec![Value::text(text)])),
+        (NodeKind::Scalar { text, .. }, FactType::Texts) => Ok(Value::List(vec![Value::text(text.as_str())])),
         (NodeKind::Scalar { text, .. }, FactType::Text) | (NodeKind::Scalar { text, quoted: true }, FactType::Any) => {
-            Ok(Value::text(text))
+            Ok(Value::text(text.as_str()))
         }
         (NodeKind::Scalar { text, .. }, FactType::SizeShare) if text.contains(" of ") => share(text),
         (NodeKind::Scalar { text, .. }, _) => {

@@ -265,5 +265,6 @@ fn circle_in(steps: &[Step]) -> Option<Vec<usize>> {
         None
     }
     let mut done = vec![false; steps.len()];
-    (0..steps.len()).find_map(|at| visit(at, steps, &mut done, &mut Vec::new()))
+    let mut path = Vec::new();
+    (0..steps.len()).find_map(|at| visit(at, steps, &mut done, &mut path))
 }

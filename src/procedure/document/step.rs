@@ -50,8 +50,10 @@ impl Document<'_> {
             let node = self.resolved(fields.get(key)?)?;
             reader.text(&node, format_args!("`{key}`"))
         };
-        let flag =
-            |key: &str| fields.get(key).and_then(|node| self.choice(node, &format!("`{key}`"), &["true", "false"]));
+        let flag = |key: &str| {
+            let given = fields.get(key).and_then(|node| self.choice(node, &format!("`{key}`"), &["true", "false"]));
+            given.as_deref() == Some("true")
+        };
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
         let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
         references.needs = fields.get("needs").map_or_else(Vec::new, |node| reader.words(node, "`needs`"));
@@ -77,10 +79,10 @@ impl Document<'_> {
             looks,
             expectations,
             work,
-            finding: flag("finding").as_deref() == Some("true"),
+            finding: flag("finding"),
             marks: fields.get("marks").and_then(|node| self.step_id(node)).map(|mark| mark.to_string()),
             for_each,
-            always: flag("always").as_deref() == Some("true"),
+            always: flag("always"),
             section: None,
             at: reader.at(node),
         };
@@ -90,11 +92,10 @@ impl Document<'_> {
     /// What the step does: exactly one key says it, and the others fit it.
     fn kind_of<'n>(&self, fields: &Fields<'n>, node: &Node, name: &str) -> Option<(StepKind, &'n Node)> {
         let reader = self.reader;
-        let given: Vec<(StepKind, &Node)> =
-            StepKind::ALL.into_iter().filter_map(|kind| Some((kind, fields.get(kind.word())?))).collect();
-        let (kind, body) = match given.as_slice() {
-            [one] => *one,
-            [] => {
+        let mut given = StepKind::ALL.into_iter().filter_map(|kind| Some((kind, fields.get(kind.word())?)));
+        let (kind, body) = match (given.next(), given.next()) {
+            (Some(one), None) => one,
+            (None, _) => {
                 reader.error(
                     &reader.start_of(&node.span),
                     format!("step `{name}` does nothing"),
@@ -103,7 +104,7 @@ impl Document<'_> {
                 );
                 return None;
             }
-            [(first, _), (second, body), ..] => {
+            (Some((first, _)), Some((second, body))) => {
                 let message = format!("step `{name}` has `{}` and `{}`", first.word(), second.word());
                 reader.error(&body.span, message, "", "make two steps of it");
                 return None;
@@ -130,15 +131,15 @@ impl Document<'_> {
     }
 
     fn step_id(&self, node: &Node) -> Option<StepId> {
-        let text = self.reader.text(node, "`id`")?;
+        let text = self.reader.str(node, "`id`")?;
         text.parse()
             .map_err(|error: crate::model::id::IdError| self.reader.error(&node.span, error.to_string(), "", ""))
             .ok()
     }
 
     fn expression(&self, node: &Node, key: &str, references: &mut References) -> Option<Expression> {
-        let text = self.reader.text(node, &format!("`{key}`"))?;
-        let expression = match Expression::new(&text) {
+        let text = self.reader.str(node, format_args!("`{key}`"))?;
+        let expression = match Expression::new(text) {
             Ok(expression) => expression,
             Err(reason) => {
                 self.reader.error(
@@ -163,7 +164,7 @@ impl Document<'_> {
             }
         }
         references.reads.push((node.span.clone(), expression.reads()));
-        references.computed.push((node.span.clone(), text));
+        references.computed.push((node.span.clone(), text.to_owned()));
         Some(expression)
     }
 

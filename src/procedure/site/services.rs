@@ -24,7 +24,7 @@ pub fn read(reader: &Reader, node: &Node) -> IndexMap<String, ManagedService> {
         let [start, stop, restart, reload] =
             ["start", "stop", "restart", "reload"].map(|key| other(reader, &fields, key));
         let Some(status) = status else { continue };
-        services.insert(key.text.clone(), ManagedService { status, start, stop, restart, reload });
+        services.insert(key.text.to_string(), ManagedService { status, start, stop, restart, reload });
     }
     services
 }

@@ -33,13 +33,7 @@ pub struct Scan<'t> {
 impl<'t> Scan<'t> {
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        let (mut words, mut rest) = (Vec::new(), text.trim_start());
-        while let Some(first) = rest.chars().next() {
-            let (word, length) = word(rest, first);
-            words.push(word);
-            rest = rest.get(length..).unwrap_or_default().trim_start();
-        }
-        Self { words: joined(words) }
+        Self { words: joined(words_of(text)) }
     }
 
     /// The names with their parts, in their order. A method that is called is no part.
@@ -99,6 +93,79 @@ impl<'t> Scan<'t> {
     }
 }
 
+/// The names that an expression reads, if it is one as most people write them: names, alone, tested or compared with
+/// values, joined by `and` and `or`. `None` for all others, wrong ones among them.
+#[must_use]
+pub fn plain_reads(expression: &str) -> Option<Vec<String>> {
+    let (words, mut reads) = (words_of(expression), Vec::new());
+    // Escapes are the engine's own business.
+    let rest = if expression.contains('\\') { None } else { plain(&words, &mut reads, 0) };
+    rest.is_some_and(<[Word<'_>]>::is_empty).then_some(reads)
+}
+
+/// How deep brackets may stand in brackets.
+const MOST_NESTED: usize = 3;
+
+/// Behind a plain expression, whose names are added to `reads`.
+fn plain<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) -> Option<&'w [Word<'w>]> {
+    let mut rest = words;
+    loop {
+        rest = plain_term(rest, reads, depth)?;
+        match rest {
+            [Word::Path(path), more @ ..] if matches!(path.as_slice(), ["and" | "or"]) => rest = more,
+            _ => return Some(rest),
+        }
+    }
+}
+
+/// A name that is not one of the engine's words.
+fn plain_name<'w>(word: &'w Word<'_>) -> Option<&'w [&'w str]> {
+    let Word::Path(path) = word else { return None };
+    path.iter().all(|part| is_identifier(part) && !WORDS.contains(part)).then_some(path)
+}
+
+fn plain_literal(word: &Word<'_>) -> bool {
+    match word {
+        Word::Text(_) => true,
+        Word::Number(number) => number.bytes().all(|byte| byte.is_ascii_digit()),
+        Word::Path(_) | Word::Sign(_) => false,
+    }
+}
+
+/// Behind one name with its test or comparison, or behind an expression in brackets.
+fn plain_term<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) -> Option<&'w [Word<'w>]> {
+    let is = |word: &Word<'_>, name: &str| matches!(word, Word::Path(path) if *path == [name]);
+    let words = match words {
+        [not, rest @ ..] if is(not, "not") => rest,
+        _ => words,
+    };
+    if let [Word::Sign("("), inner @ ..] = words {
+        let rest = if depth < MOST_NESTED { plain(inner, reads, depth + 1) } else { None };
+        return match rest? {
+            [Word::Sign(")"), rest @ ..] => Some(rest),
+            _ => None,
+        };
+    }
+    let [name, rest @ ..] = words else { return None };
+    reads.push(plain_name(name)?.join("."));
+    match rest {
+        [Word::Sign("==" | "!=" | "<" | "<=" | ">" | ">="), value, rest @ ..] if plain_literal(value) => Some(rest),
+        [word, not, test, rest @ ..] if is(word, "is") && is(not, "not") && plain_name(test)?.len() == 1 => Some(rest),
+        [word, test, rest @ ..] if is(word, "is") && plain_name(test)?.len() == 1 => Some(rest),
+        [word, Word::Sign("["), rest @ ..] if is(word, "in") => plain_list(rest),
+        [not, word, Word::Sign("["), rest @ ..] if is(not, "not") && is(word, "in") => plain_list(rest),
+        _ => Some(rest),
+    }
+}
+
+/// Behind a list of values; `words` begins behind its bracket.
+fn plain_list<'w>(words: &'w [Word<'_>]) -> Option<&'w [Word<'w>]> {
+    let end = words.iter().position(|word| *word == Word::Sign("]"))?;
+    let is_right =
+        |(at, word): (usize, &Word<'_>)| if at % 2 == 0 { plain_literal(word) } else { *word == Word::Sign(",") };
+    (end % 2 == 1 && words[..end].iter().enumerate().all(is_right)).then(|| &words[end + 1..])
+}
+
 impl<'t> Word<'t> {
     fn literal(&self) -> Option<Literal<'t>> {
         match self {
@@ -115,13 +182,23 @@ fn exists(question: &str) -> bool {
     !answer.is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownTest | ErrorKind::UnknownFilter))
 }
 
+fn words_of(text: &str) -> Vec<Word<'_>> {
+    let (mut words, mut rest) = (Vec::new(), text.trim_start());
+    while let Some(first) = rest.chars().next() {
+        let (word, length) = word(rest, first);
+        words.push(word);
+        rest = rest.get(length..).unwrap_or_default().trim_start();
+    }
+    words
+}
+
 /// The first word of `rest`, and its length in bytes.
 fn word(rest: &str, first: char) -> (Word<'_>, usize) {
     let until = |is_part: fn(char) -> bool| rest.find(|c| !is_part(c)).unwrap_or(rest.len());
     if first == '\'' || first == '"' {
         let text = &rest[1..];
-        let end = text.find(first).unwrap_or(text.len());
-        return (Word::Text(&text[..end]), end + 2);
+        // A quote that nothing closes is a sign that nobody knows.
+        return text.find(first).map_or((Word::Sign(&rest[..1]), 1), |end| (Word::Text(&text[..end]), end + 2));
     }
     if first.is_ascii_digit() {
         let end = until(|c| c.is_ascii_digit() || c == '.' || c == '_');
@@ -169,7 +246,7 @@ fn is_name(path: &[&str]) -> bool {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Piece<'t> {
     Text(&'t str),
-    /// A name between braces, with dots perhaps: `steps.disk.outcome`.
+    /// A name between braces, with its parts perhaps: `steps.disk.outcome`, `steps['disk'].outcome`.
     Name(&'t str),
 }
 
@@ -184,6 +261,34 @@ impl<'t> Piece<'t> {
 const WORDS: &[&str] =
     &["true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else", "self", "loop"];
 
+fn is_identifier(name: &str) -> bool {
+    let is_first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    name.bytes().next().is_some_and(is_first) && name.bytes().all(|byte| is_first(byte) || byte.is_ascii_digit())
+}
+
+/// A name with its parts: `steps.disk.outcome`, `steps['disk'].outcome`.
+fn is_path(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let end = rest.find(['.', '[']).unwrap_or(rest.len());
+        let (name, behind) = rest.split_at(end);
+        if !is_identifier(name) || WORDS.contains(&name) {
+            return false;
+        }
+        rest = behind;
+        while let Some(inner) = rest.strip_prefix("['") {
+            match inner.split_once("']") {
+                Some((part, behind)) if !part.is_empty() && !part.contains(['\'', '\\']) => rest = behind,
+                _ => return false,
+            }
+        }
+        match rest.strip_prefix('.') {
+            Some(behind) => rest = behind,
+            None => return rest.is_empty(),
+        }
+    }
+}
+
 /// A template that has nothing but names between its braces, as most have: what the engine would find is found in a
 /// fraction of the time. `None` for all others, broken ones among them.
 #[must_use]
@@ -191,15 +296,11 @@ pub fn pieces(template: &str) -> Option<Vec<Piece<'_>>> {
     if template.contains("{%") || template.contains("{#") {
         return None;
     }
-    let is_first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let is_name = |name: &str| {
-        name.bytes().next().is_some_and(is_first) && name.bytes().all(|byte| is_first(byte) || byte.is_ascii_digit())
-    };
     let (mut pieces, mut rest) = (Vec::new(), template);
     while let Some((before, behind)) = rest.split_once("{{") {
         let (name, after) = behind.split_once("}}")?;
         let name = name.trim_matches(' ');
-        if !name.split('.').all(|part| is_name(part) && !WORDS.contains(&part)) {
+        if !is_path(name) {
             return None;
         }
         pieces.extend([Piece::Text(before), Piece::Name(name)]);

@@ -134,7 +134,7 @@ impl<'s> Builder<'s> {
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 let quoted = !matches!(style, ScalarStyle::Plain);
-                (Node { span: bytes(span), kind: NodeKind::Scalar { text: text.into_owned(), quoted } }, anchor)
+                (Node { span: bytes(span), kind: NodeKind::Scalar { text: text.into(), quoted } }, anchor)
             }
             Event::SequenceStart(_, anchor, _) => (self.list(span, depth)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.map(span, depth)?, anchor),

@@ -233,7 +233,7 @@ impl<'t> Reader<'t> {
             text.push('\n');
         }
         self.reach_content()?;
-        Some(Node { span: start?..end, kind: NodeKind::Scalar { text, quoted: true } })
+        Some(Node { span: start?..end, kind: NodeKind::Scalar { text: text.into(), quoted: true } })
     }
 
     /// A scalar or a collection in brackets, the last of its line, and on to the content behind it.
@@ -258,7 +258,7 @@ impl<'t> Reader<'t> {
     fn scalar_node(&mut self, scalar: Scalar<'_>, depth: usize) -> Option<Node> {
         self.count(depth)?;
         let Scalar { span, text, quoted } = scalar;
-        Some(Node { span, kind: NodeKind::Scalar { text: text.into_owned(), quoted } })
+        Some(Node { span, kind: NodeKind::Scalar { text: text.into(), quoted } })
     }
 
     fn flow_list(&mut self, least: usize, depth: usize) -> Option<Node> {
@@ -334,7 +334,7 @@ impl<'t> Reader<'t> {
         if entries.iter().any(|(known, _)| known.text == text) {
             return None;
         }
-        entries.push((Key { span, text: text.into_owned() }, value));
+        entries.push((Key { span, text: text.into() }, value));
         Some(())
     }
 

@@ -22,7 +22,7 @@ pub fn read(reader: &Reader, fields: &Fields<'_>, folder: &Path) -> (IndexMap<St
     let mut telling = Telling::default();
     for (name, fields) in named(reader, fields, "channels", "a channel", keys::CHANNEL, "mail: { by_hand: mail }") {
         if let Some(channel) = channel(reader, &fields, folder) {
-            telling.channels.insert(name.text.clone(), channel);
+            telling.channels.insert(name.text.to_string(), channel);
         }
     }
     let help = "office: { days: [mon, tue, wed, thu, fri], from: \"08:00\", to: \"16:00\" }";
@@ -31,7 +31,7 @@ pub fn read(reader: &Reader, fields: &Fields<'_>, folder: &Path) -> (IndexMap<St
             reader.error(&name.span, "`always` needs no hours", "", "remove it, or give it another name");
         }
         if let Some(hours) = hours(reader, &fields) {
-            telling.availability.insert(name.text.clone(), hours);
+            telling.availability.insert(name.text.to_string(), hours);
         }
     }
     let roles = roles(reader, fields, &telling);
@@ -40,7 +40,7 @@ pub fn read(reader: &Reader, fields: &Fields<'_>, folder: &Path) -> (IndexMap<St
     }
     for (key, node) in entries(reader, fields, "templates", "outage-notice: \"{{ run.site }} is down\"") {
         if let Some(text) = reader.text(node, "a template") {
-            telling.templates.insert(key.text.clone(), text);
+            telling.templates.insert(key.text.to_string(), text);
         }
     }
     (roles, telling)
@@ -177,16 +177,16 @@ fn roles(reader: &Reader, fields: &Fields<'_>, telling: &Telling) -> IndexMap<St
         if let (Some(node), Some(channel)) = (fields.get("channel"), &role.channel) {
             can_reach(reader, node, &name.text, &role, channel, telling);
         }
-        roles.insert(name.text.clone(), role);
+        roles.insert(name.text.to_string(), role);
     }
     for (name, fields) in &entries {
-        let mut next = &name.text;
+        let mut next = name.text.as_str();
         for _ in 0..=roles.len() {
             match roles.get(next).and_then(|role| role.otherwise.as_ref()) {
                 Some(other) => next = other,
                 None => break,
             }
-            if let (true, Some(node)) = (next == &name.text, fields.get("otherwise")) {
+            if let (true, Some(node)) = (next == name.text, fields.get("otherwise")) {
                 let message = format!("outside of its hours `{}` is replaced by itself", name.text);
                 reader.error(&node.span, message, "", "name a role that leads to one that is there");
                 break;
@@ -219,9 +219,9 @@ pub fn policies(reader: &Reader, node: &Node, known: Known<'_>) -> IndexMap<Stri
         for (severity, node) in mapping(reader, node, &name.text, "critical: [{ to: it-team }]") {
             let tracks = reader.items(node, &format!("`{}`", severity.text));
             let tracks = tracks.iter().filter_map(|track| ladder(reader, track, known));
-            policy.insert(severity.text.clone(), tracks.collect());
+            policy.insert(severity.text.to_string(), tracks.collect());
         }
-        policies.insert(name.text.clone(), policy);
+        policies.insert(name.text.to_string(), policy);
     }
     policies
 }

@@ -1,0 +1,197 @@
+//! Expressions: `when`, `for_each`.
+
+use std::collections::BTreeSet;
+
+use minijinja::Value;
+
+use super::{Reads, describe, environment, is_function, reads_of, scan};
+
+/// An expression of `when`, checked.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    pub text: String,
+    /// What it reads: `steps.home_page.outcome`, `vars.site_url`.
+    reads: BTreeSet<String>,
+}
+
+impl Expression {
+    /// Compiles `text`.
+    ///
+    /// # Errors
+    /// It is no expression; the message says why.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let reads = match scan::plain_reads(text) {
+            Some(reads) => reads.into_iter().collect(),
+            None => {
+                let compiled = environment().compile_expression(text).map_err(|error| describe(&error))?;
+                compiled.undeclared_variables(true).into_iter().collect()
+            }
+        };
+        Ok(Self { text: text.to_owned(), reads })
+    }
+
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        reads_of(&self.reads, std::iter::once(self.text.as_str()))
+    }
+
+    /// The names at the start of what it reads: `vars`, `steps`, `run`, or something unknown.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        let roots = self.reads.iter().map(|name| name.split('.').next().unwrap_or_default());
+        roots.filter(|name| matches!(*name, "vars" | "steps" | "run") || !is_function(name))
+    }
+
+    /// Whether it reads steps, and no variable.
+    #[must_use]
+    pub fn is_of_steps_alone(&self) -> bool {
+        !self.reads.is_empty() && self.reads.iter().all(|name| name == "steps" || name.starts_with("steps."))
+    }
+
+    /// The variables that it reads as `vars.NAME`.
+    pub fn vars(&self) -> impl Iterator<Item = &str> {
+        self.reads.iter().filter_map(|name| name.strip_prefix("vars.")?.split('.').next())
+    }
+
+    /// The list that it gives.
+    ///
+    /// # Errors
+    /// It gives no list, reads something that is not there, or does not end.
+    pub fn items(&self, context: &Value) -> Result<Vec<Value>, String> {
+        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
+        let value = compiled.eval(context).map_err(|error| describe(&error))?;
+        match value.kind() {
+            minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Iterable => {
+                value.try_iter().map(Iterator::collect).map_err(|error| describe(&error))
+            }
+            kind => Err(format!("it gives {kind}, not a list")),
+        }
+    }
+
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// It reads something that is not there, or does not end.
+    pub fn holds(&self, context: &Value) -> Result<bool, String> {
+        if let Some(value) = self.lone_value(context) {
+            return Ok(value.is_true());
+        }
+        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
+        let value = compiled.eval(context).map_err(|error| describe(&error))?;
+        Ok(value.is_true())
+    }
+
+    /// What stands for an expression that is nothing but a name, if anything does.
+    fn lone_value(&self, context: &Value) -> Option<Value> {
+        let name = self.reads.first().filter(|name| *name == self.text.trim())?;
+        let value = name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok())?;
+        (!value.is_undefined()).then_some(value)
+    }
+
+    /// Why it does not hold, for people: what a lone name stands for, or else that it is false.
+    #[must_use]
+    pub fn why_not(&self, context: &Value) -> String {
+        let path = self.text.trim();
+        let is_lone = path.split('.').all(|part| {
+            !part.starts_with(|c: char| c.is_ascii_digit())
+                && !part.is_empty()
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        });
+        let value = environment().compile_expression(path).and_then(|compiled| compiled.eval(context));
+        let state = match value.as_ref().ok().filter(|_| is_lone) {
+            Some(value) if value.is_undefined() || value.is_none() => "is not set",
+            Some(value) if value.len() == Some(0) => "is empty",
+            Some(_) => "is false",
+            None => return format!("`when: {path}` is false"),
+        };
+        // As it is written in the site file.
+        format!("`{}` {state}", path.strip_prefix("vars.").unwrap_or(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read without the engine must be right for the engine.
+    #[test]
+    fn the_short_way_reads_expressions_as_the_engine_does() {
+        let parts = [
+            "steps.a.b",
+            "vars.c",
+            "not",
+            "is",
+            "passed",
+            "is not failed",
+            "== 'x'",
+            ">=",
+            "2",
+            "and",
+            "or",
+            "(",
+            ")",
+            "in ['x', 2]",
+            "not in [",
+            "]",
+            "",
+            "['x']",
+        ];
+        let mut known = 0;
+        for number in 0..parts.len().pow(4) {
+            let part = |place: u32| parts[number / parts.len().pow(place) % parts.len()];
+            let text = [part(0), part(1), part(2), part(3)].join(" ");
+            if let Some(reads) = scan::plain_reads(&text) {
+                known += 1;
+                let compiled = environment().compile_expression(&text).expect(&text);
+                let engine: BTreeSet<String> = compiled.undeclared_variables(true).into_iter().collect();
+                assert_eq!(reads.into_iter().collect::<BTreeSet<_>>(), engine, "{text}");
+            }
+        }
+        assert!(known > 400, "{known}");
+    }
+
+    #[test]
+    fn usual_expressions_take_the_short_way() {
+        let reads = |text| scan::plain_reads(text).map(|reads| reads.join(" "));
+        let read = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            reads("vars.a and not (steps.b is passed) and steps.c is not failed"),
+            read("vars.a steps.b steps.c")
+        );
+        assert_eq!(reads("steps['a-b'].choice in ['x', 'y'] or steps.c.choice != 'z'"), None);
+        assert_eq!(reads("steps.ab.choice in ['x', 'y'] or steps.c.n >= 3"), read("steps.ab.choice steps.c.n"));
+        for text in [
+            "",
+            "a b",
+            "a == b",
+            "a ==",
+            "'a'",
+            "a is",
+            "a in [b]",
+            "a in ['b',]",
+            "a == 'b",
+            r"a == 'b\''",
+            "a(1)",
+            "a | b",
+            "-a",
+            "a.b.",
+            "true",
+            "a is none",
+            "((((a))))",
+            "a == 1.5.2",
+        ] {
+            assert_eq!(reads(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lone_name_holds_as_the_engine_says() {
+        let context = minijinja::context! { vars => minijinja::context! { a => "x", b => "", c => Vec::<i64>::new(), d => 0, e => false } };
+        for name in
+            ["vars.a", "vars.b", "vars.c", "vars.d", " vars.e ", "vars.f", "vars", "vars.a.b", "run.x", "range", "x"]
+        {
+            let engine = environment().compile_expression(name).expect("an expression").eval(&context);
+            let engine = engine.map(|value| value.is_true()).map_err(|error| describe(&error));
+            assert_eq!(Expression::new(name).expect("an expression").holds(&context), engine, "{name}");
+        }
+    }
+}
