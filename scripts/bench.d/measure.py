@@ -61,7 +61,9 @@ def compare(meas, programs, runs, scratch, patience):
         once(meas, program, scratch)
     for number in range(runs):
         wait_for_quiet(patience)
-        # Whoever comes first finds a machine that has gone to sleep: each of them in turn.
+        # Whoever comes first finds a machine that has gone to sleep: each of them in turn, and none that is alone.
+        if len(programs) == 1:
+            once(meas, programs[0], scratch)
         first = number % len(programs)
         for program in programs[first:] + programs[:first]:
             wall, cpu, peak = once(meas, program, scratch)

@@ -1,5 +1,7 @@
 //! Recording events.
 
+use std::borrow::Cow;
+
 use sqlx::SqliteConnection;
 
 use super::chain::Head;
@@ -197,19 +199,19 @@ async fn newest(connection: &mut SqliteConnection, run: &str) -> Result<u64, Pro
 }
 
 /// The events with their places in the run: another program may have added to it since they were made.
-fn numbered(events: &[Event], newest: &mut u64) -> Vec<Event> {
-    let number = |event: &Event| {
+fn numbered<'e>(events: &'e [Event], newest: &mut u64) -> Vec<Cow<'e, Event>> {
+    let number = |event: &'e Event| {
         *newest += 1;
-        Event { seq: *newest, ..event.clone() }
+        if event.seq == *newest { Cow::Borrowed(event) } else { Cow::Owned(Event { seq: *newest, ..event.clone() }) }
     };
     events.iter().map(number).collect()
 }
 
 /// The rows of the chain; `head` moves on to the last of them.
-fn chain(script: &mut Script, head: &mut Head, run: &str, events: &[Event]) -> Result<(), Problem> {
+fn chain(script: &mut Script, head: &mut Head, run: &str, events: &[Cow<'_, Event>]) -> Result<(), Problem> {
     let mut rows = Vec::with_capacity(events.len());
     for event in events {
-        let text = serde_json::to_string(event).map_err(std::io::Error::from)?;
+        let text = serde_json::to_string(&**event).map_err(std::io::Error::from)?;
         head.advance(run, &text);
         rows.push((head.clone(), i64::try_from(event.seq).unwrap_or(i64::MAX), text));
     }

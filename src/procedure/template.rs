@@ -109,7 +109,10 @@ pub fn resolve<'n>(node: &'n Node, vars: &Vars, reader: &Reader) -> Cow<'n, Node
 
 fn has_template(node: &Node) -> bool {
     match &node.kind {
-        NodeKind::Scalar { text, .. } => text.contains("{{") || text.contains("{%"),
+        NodeKind::Scalar { text, .. } => {
+            let opens = |at: usize| matches!(text.as_bytes().get(at + 1), Some(b'{' | b'%'));
+            memchr::memchr_iter(b'{', text.as_bytes()).any(opens)
+        }
         NodeKind::Late(_) => false,
         NodeKind::List(items) => items.iter().any(has_template),
         NodeKind::Map(entries) => entries.iter().any(|(_, value)| has_template(value)),

@@ -414,15 +414,17 @@ impl<'t> Reader<'t> {
             return None;
         }
         let mut end = start;
-        for at in start.. {
-            match self.bytes.get(at) {
-                None | Some(b'\n') => break,
-                Some(b' ') => {}
-                Some(b':') if is_end(self.bytes, at + 1) => break,
-                Some(b'#') if self.bytes[at - 1] == b' ' => break,
-                Some(_) if is_end(self.bytes, at) => break,
-                Some(_) => end = at + 1,
+        for (at, byte) in self.bytes.iter().enumerate().skip(start) {
+            match byte {
+                b'a'..=b'z' => {}
+                b'\n' => break,
+                b' ' => continue,
+                b':' if is_end(self.bytes, at + 1) => break,
+                b'#' if self.bytes[at - 1] == b' ' => break,
+                _ if is_end(self.bytes, at) => break,
+                _ => {}
             }
+            end = at + 1;
         }
         self.at = end;
         Some(Scalar { span: start..end, text: Cow::Borrowed(&self.text[start..end]), quoted: false })
