@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use chrono::Utc;
 use clap::ArgMatches;
-use indexmap::IndexMap;
 
 use super::Done;
 use super::check::block_on;
@@ -141,7 +140,7 @@ fn write(file: &Path, text: &str, replace: Replace) -> Result<(), Failure> {
 
 /// What a web server answers; a certificate that does not hold is no obstacle.
 fn ask(url: &str) -> Option<Answer> {
-    let inputs = Inputs(IndexMap::from([("url", Input::Texts(vec![url.to_owned()]))]));
+    let inputs = Inputs(vec![("url", Input::Texts(vec![url.to_owned()]))]);
     let seen = look("http", &inputs)?;
     match seen.subjects.first()?.facts.get("status")? {
         Value::Integer(status) => Some(Answer { status: u16::try_from(*status).ok()? }),
@@ -154,11 +153,11 @@ fn undated_logs(names: &[String]) -> HashMap<String, String> {
     if names.is_empty() {
         return HashMap::new();
     }
-    let inputs = Inputs(IndexMap::from([
+    let inputs = Inputs(vec![
         ("file", Input::Paths(names.iter().map(PathBuf::from).collect())),
         ("since", Input::Duration(Duration::from_secs(1))),
         ("rotated", Input::Bool(false)),
-    ]));
+    ]);
     let subjects = look("log", &inputs).into_iter().flat_map(|seen| seen.subjects);
     subjects.filter_map(|subject| Some((subject.name, subject.error?))).collect()
 }

@@ -87,84 +87,89 @@ pub enum Input {
 /// The getters return what the type of the specification promises; asking for another type is a bug that shows as
 /// "absent", which the test over all examples finds.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Inputs(pub IndexMap<&'static str, Input>);
+pub struct Inputs(pub Vec<(&'static str, Input)>);
 
 impl Inputs {
+    // A step gives a handful of them: to look at each takes less time than to hash a name.
+    fn get(&self, name: &str) -> Option<&Input> {
+        self.0.iter().find(|(given, _)| *given == name).map(|(_, input)| input)
+    }
+
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.get(name).is_some()
     }
 
     /// Of `Text`, `Pattern`, `Choice` and `Database`.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        if let Some(Input::Text(text)) = self.0.get(name) { Some(text) } else { None }
+        if let Some(Input::Text(text)) = self.get(name) { Some(text) } else { None }
     }
 
     /// Of `Texts`, `Patterns`, `Arguments` and `Procedures`; empty when not given.
     #[must_use]
     pub fn texts(&self, name: &str) -> &[String] {
-        if let Some(Input::Texts(texts)) = self.0.get(name) { texts } else { &[] }
+        if let Some(Input::Texts(texts)) = self.get(name) { texts } else { &[] }
     }
 
     /// False when not given.
     #[must_use]
     pub fn flag(&self, name: &str) -> bool {
-        matches!(self.0.get(name), Some(Input::Bool(true)))
+        matches!(self.get(name), Some(Input::Bool(true)))
     }
 
     #[must_use]
     pub fn integer(&self, name: &str) -> Option<i64> {
-        if let Some(Input::Integer(integer)) = self.0.get(name) { Some(*integer) } else { None }
+        if let Some(Input::Integer(integer)) = self.get(name) { Some(*integer) } else { None }
     }
 
     #[must_use]
     pub fn duration(&self, name: &str) -> Option<Duration> {
-        if let Some(Input::Duration(duration)) = self.0.get(name) { Some(*duration) } else { None }
+        if let Some(Input::Duration(duration)) = self.get(name) { Some(*duration) } else { None }
     }
 
     /// In bytes.
     #[must_use]
     pub fn size(&self, name: &str) -> Option<u64> {
-        if let Some(Input::Size(size)) = self.0.get(name) { Some(*size) } else { None }
+        if let Some(Input::Size(size)) = self.get(name) { Some(*size) } else { None }
     }
 
     /// Absolute.
     #[must_use]
     pub fn path(&self, name: &str) -> Option<&PathBuf> {
-        if let Some(Input::Path(path)) = self.0.get(name) { Some(path) } else { None }
+        if let Some(Input::Path(path)) = self.get(name) { Some(path) } else { None }
     }
 
     /// Absolute; empty when not given.
     #[must_use]
     pub fn paths(&self, name: &str) -> &[PathBuf] {
-        if let Some(Input::Paths(paths)) = self.0.get(name) { paths } else { &[] }
+        if let Some(Input::Paths(paths)) = self.get(name) { paths } else { &[] }
     }
 
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<&SecretRef> {
-        if let Some(Input::Secret(secret)) = self.0.get(name) { Some(secret) } else { None }
+        if let Some(Input::Secret(secret)) = self.get(name) { Some(secret) } else { None }
     }
 
     #[must_use]
     pub fn pairs(&self, name: &str) -> Option<&IndexMap<String, MaybeSecret>> {
-        if let Some(Input::Pairs(pairs)) = self.0.get(name) { Some(pairs) } else { None }
+        if let Some(Input::Pairs(pairs)) = self.get(name) { Some(pairs) } else { None }
     }
 
     #[must_use]
     pub fn json(&self, name: &str) -> Option<&serde_json::Value> {
-        if let Some(Input::Json(json)) = self.0.get(name) { Some(json) } else { None }
+        if let Some(Input::Json(json)) = self.get(name) { Some(json) } else { None }
     }
 
     #[must_use]
     pub fn group(&self, name: &str) -> Option<&Inputs> {
-        if let Some(Input::Group(group)) = self.0.get(name) { Some(group) } else { None }
+        if let Some(Input::Group(group)) = self.get(name) { Some(group) } else { None }
     }
 
     /// Empty when not given.
     #[must_use]
     pub fn groups(&self, name: &str) -> &[Inputs] {
-        if let Some(Input::Groups(groups)) = self.0.get(name) { groups } else { &[] }
+        if let Some(Input::Groups(groups)) = self.get(name) { groups } else { &[] }
     }
 }
 

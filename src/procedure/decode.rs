@@ -259,8 +259,8 @@ impl<'n> Fields<'n> {
         self.get(key).and_then(|node| reader.text(node, format_args!("`{key}`")))
     }
 
-    /// The keys with their places.
-    pub fn keys(&self) -> impl Iterator<Item = &'n Key> {
-        self.entries.iter().map(|(key, _)| key)
+    /// The keys with their places, and their values.
+    pub fn entries(&self) -> impl Iterator<Item = (&'n Key, &'n Node)> {
+        self.entries.iter().map(|(key, node)| (key, node))
     }
 }

@@ -125,6 +125,12 @@ impl StepKind {
         Self::Procedure,
     ];
 
+    /// By its key in a step.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -38,7 +38,7 @@ pub fn read(
 }
 
 fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], around: &Surroundings<'_>) -> Inputs {
-    let mut inputs = IndexMap::new();
+    let mut inputs = Vec::new();
     let nothing = Vec::new();
     let entries = match &node.kind {
         NodeKind::Map(entries) => entries,
@@ -80,7 +80,7 @@ fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], 
             (None, Need::Optional) => continue,
         };
         if let Some(input) = one(reader, value, spec, around) {
-            inputs.insert(spec.name, input);
+            inputs.push((spec.name, input));
         }
     }
     Inputs(inputs)

@@ -224,9 +224,14 @@ pub fn context_of(vars: &Vars) -> Value {
 
 /// Only the variables of these names: to make the values takes longer than to read a template.
 pub fn context_of_some<'n>(vars: &Vars, names: impl IntoIterator<Item = &'n str>) -> Value {
-    let named = names.into_iter().filter_map(|name| Some((name, vars.get(name)?)));
-    let texts = named.filter(|(_, node)| node.map().is_none());
-    Value::from_pairs(texts.map(|(name, node)| (name.to_owned(), Value::from(minijinja::value::Serde(node.to_json())))))
+    let named = names.into_iter().filter_map(|name| Some((name.to_owned(), value_of(vars.get(name)?)?)));
+    Value::from_pairs(named)
+}
+
+/// A variable as a template sees it; nothing of a reference to a secret.
+#[must_use]
+pub fn value_of(variable: &Node) -> Option<Value> {
+    variable.map().is_none().then(|| Value::from(minijinja::value::Serde(variable.to_json())))
 }
 
 /// A template's text with what is known.

@@ -108,7 +108,7 @@ pub fn inputs_of(specs: &'static [InputSpec], json: &Json) -> Inputs {
     for key in given.keys() {
         assert!(specs.iter().any(|spec| spec.name == key), "no input `{key}`");
     }
-    let mut inputs = IndexMap::new();
+    let mut inputs = Vec::new();
     for spec in specs {
         let value = match (given.get(spec.name), spec.need) {
             (Some(value), _) => value.clone(),
@@ -116,7 +116,7 @@ pub fn inputs_of(specs: &'static [InputSpec], json: &Json) -> Inputs {
             (None, Need::Required) => panic!("input `{}` is required", spec.name),
             (None, Need::Optional) => continue,
         };
-        inputs.insert(spec.name, input_of(spec, &value));
+        inputs.push((spec.name, input_of(spec, &value)));
     }
     Inputs(inputs)
 }

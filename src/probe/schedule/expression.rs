@@ -1,5 +1,6 @@
 //! When cron runs a job, read as cron reads it.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -36,6 +37,11 @@ impl When {
             rest = rest[end..].trim_start();
         }
         Some((line[..line.len() - rest.len()].trim_end(), rest))
+    }
+
+    /// Whether cron can read it. Most ask for plain times, which need no parser to be seen right.
+    pub fn is_right(expression: &str) -> bool {
+        is_simple(expression) || Self::parse(expression).is_some()
     }
 
     /// `None` if cron cannot read it.
@@ -79,6 +85,19 @@ impl When {
     }
 }
 
+/// Whether each field is a star or one number in its range.
+fn is_simple(expression: &str) -> bool {
+    let ranges = [0..=59, 0..=23, 1..=31, 1..=12, 0..=7];
+    let is_number = |field: &str| !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
+    let mut fields = expression.split_whitespace();
+    let fit = |range: &RangeInclusive<u8>| {
+        fields.next().is_some_and(|field| {
+            field == "*" || is_number(field) && field.parse().is_ok_and(|number| range.contains(&number))
+        })
+    };
+    ranges.iter().all(fit) && fields.next().is_none()
+}
+
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: [&str; 12] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "mon", "tue", "wed", "thu"];
 
@@ -96,6 +115,25 @@ mod tests {
     fn next(expression: &str, from: &DateTime<Tz>) -> String {
         let when = When::parse(expression).unwrap_or_else(|| panic!("{expression} is read"));
         when.next(from).expect("a next time").format("%a %F %R").to_string()
+    }
+
+    #[test]
+    fn what_is_right_without_the_parser_is_right_for_it() {
+        let mut simple = 0;
+        for field in 0..5 {
+            for value in (0..100)
+                .map(|number: u8| number.to_string())
+                .chain(["*", "01", "", "-1", "7-", "256"].map(str::to_owned))
+            {
+                let mut fields = ["0", "8", "*", "*", "*"].map(str::to_owned);
+                fields[field] = value;
+                let expression = fields.join(" ");
+                simple += usize::from(is_simple(&expression));
+                assert!(!is_simple(&expression) || When::parse(&expression).is_some(), "{expression}");
+            }
+        }
+        assert_eq!(simple, 60 + 24 + 31 + 12 + 8 + 2 * 5, "numbers in their ranges, a star and `01` in each field");
+        assert!(!is_simple("0 8 * *") && !is_simple("0 8 * * * *") && !is_simple("@daily"));
     }
 
     #[test]

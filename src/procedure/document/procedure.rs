@@ -59,7 +59,7 @@ impl Document<'_> {
         if text.split_whitespace().count() != 5 {
             let help = "write minute, hour, day of month, month and day of week: `\"0 8 * * *\"`";
             self.reader.error(&cron.span, "this is not a cron expression of five fields", "", help);
-        } else if When::parse(&text).is_none() {
+        } else if !When::is_right(&text) {
             let help =
                 "minutes are 0-59, hours 0-23, days 1-31, months 1-12 or jan-dec, days of the week 0-7 or sun-sat";
             self.reader.error(&cron.span, format!("cron cannot read `{text}`"), "", help);

@@ -92,7 +92,7 @@ impl Document<'_> {
     /// What the step does: exactly one key says it, and the others fit it.
     fn kind_of<'n>(&self, fields: &Fields<'n>, node: &Node, name: &str) -> Option<(StepKind, &'n Node)> {
         let reader = self.reader;
-        let mut given = StepKind::ALL.into_iter().filter_map(|kind| Some((kind, fields.get(kind.word())?)));
+        let mut given = fields.entries().filter_map(|(key, node)| Some((StepKind::of(&key.text)?, node)));
         let (kind, body) = match (given.next(), given.next()) {
             (Some(one), None) => one,
             (None, _) => {
@@ -110,9 +110,9 @@ impl Document<'_> {
                 return None;
             }
         };
-        for (key, kinds) in keys::ONLY {
+        for (key, node) in fields.entries() {
             // Of a `gather` that judges more can be said, see `expectations`.
-            if let Some(node) = fields.get(key)
+            if let Some((key, kinds)) = keys::ONLY.iter().find(|(only, _)| key.text == *only)
                 && !kinds.contains(&kind.word())
                 && kind != StepKind::Gather
             {
@@ -172,6 +172,10 @@ impl Document<'_> {
     /// step that cannot, such as the empty name of a service that the site does not have, are nobody's mistake.
     fn applies(&self, when: Option<&Expression>) -> Applies {
         let Some(when) = when.filter(|when| !when.is_of_steps_alone()) else { return Applies::Yes };
+        let lone = when.lone_name().and_then(|name| self.vars.get(name.strip_prefix("vars.")?));
+        if let Some(value) = lone.and_then(template::value_of) {
+            return if value.is_true() { Applies::Yes } else { Applies::Never };
+        }
         let context = minijinja::context! { vars => template::context_of_some(self.vars, when.vars()) };
         // What reads a step cannot be told here, unless a variable before it decides alone.
         if when.holds(&context) == Ok(false) { Applies::Never } else { Applies::Yes }

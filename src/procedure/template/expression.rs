@@ -80,9 +80,15 @@ impl Expression {
         Ok(value.is_true())
     }
 
+    /// The expression if it is nothing but a name: `vars.site_url`.
+    #[must_use]
+    pub fn lone_name(&self) -> Option<&str> {
+        self.reads.first().filter(|name| *name == self.text.trim()).map(String::as_str)
+    }
+
     /// What stands for an expression that is nothing but a name, if anything does.
     fn lone_value(&self, context: &Value) -> Option<Value> {
-        let name = self.reads.first().filter(|name| *name == self.text.trim())?;
+        let name = self.lone_name()?;
         let value = name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok())?;
         (!value.is_undefined()).then_some(value)
     }
