@@ -75,6 +75,9 @@ pub fn cron(input: &[u8]) {
         crontab::jobs(&text, Path::new("crontab"), column, None);
     }
     let local = chrono_tz::Europe::Warsaw.from_utc_datetime(&now().naive_utc());
+    for line in text.lines().take(2) {
+        assert_eq!(When::is_right(line), When::parse(line).is_some(), "the short way reads it otherwise");
+    }
     for when in text.lines().take(2).filter_map(When::parse) {
         let (next, previous) = (when.next(&local), when.previous(&local));
         assert!(next.is_none_or(|next| next > local) && previous.is_none_or(|previous| previous <= local));

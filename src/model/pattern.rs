@@ -114,7 +114,7 @@ impl Pattern {
     }
 
     /// Which of `texts` match, as [`Self::is_match`] says, for patterns that are asked only once and texts in ASCII: by
-    /// an engine that is made in a twentieth of the time, and is slow on long texts.
+    /// an engine that is made in a fraction of the time, and is slow on long texts.
     #[must_use]
     pub fn match_once<const N: usize>(&self, texts: [&str; N]) -> [bool; N] {
         match regex_lite::Regex::new(&self.text) {

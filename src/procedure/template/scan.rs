@@ -97,10 +97,12 @@ impl<'t> Scan<'t> {
 /// values, joined by `and` and `or`. `None` for all others, wrong ones among them.
 #[must_use]
 pub fn plain_reads(expression: &str) -> Option<Vec<String>> {
+    // What is written in another way, or with escapes, is the engine's own business.
+    if !expression.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+        return None;
+    }
     let (words, mut reads) = (words_of(expression), Vec::new());
-    // Escapes are the engine's own business.
-    let rest = if expression.contains('\\') { None } else { plain(&words, &mut reads, 0) };
-    rest.is_some_and(<[Word<'_>]>::is_empty).then_some(reads)
+    plain(&words, &mut reads, 0)?.is_empty().then_some(reads)
 }
 
 /// How deep brackets may stand in brackets.
@@ -127,7 +129,8 @@ fn plain_name<'w>(word: &'w Word<'_>) -> Option<&'w [&'w str]> {
 fn plain_literal(word: &Word<'_>) -> bool {
     match word {
         Word::Text(_) => true,
-        Word::Number(number) => number.bytes().all(|byte| byte.is_ascii_digit()),
+        // The engine's numbers end somewhere.
+        Word::Number(number) => number.len() <= 18 && number.bytes().all(|byte| byte.is_ascii_digit()),
         Word::Path(_) | Word::Sign(_) => false,
     }
 }
