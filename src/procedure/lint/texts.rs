@@ -136,7 +136,7 @@ fn patterns<'n>(
     let counts = input == "match" && step.kind == StepKind::Probe;
     for item in items(&given) {
         let Some(pattern) = item.scalar().filter(|pattern| !pattern.is_empty()) else { continue };
-        // Only what repeats or leaves open can be empty; to compile a pattern takes longer than to read a procedure.
+        // Only what repeats or leaves open can be empty; most patterns need not be compiled.
         let may_be_empty = pattern.contains(['*', '?', '|', '{']);
         let names_errors = counts && pattern.to_ascii_lowercase().contains("err");
         if !may_be_empty && !names_errors {

@@ -56,13 +56,28 @@ impl Expression {
         self.reads.iter().filter_map(|name| name.strip_prefix("vars.")?.split('.').next())
     }
 
+    /// The expression if it is nothing but a name: `vars.site_url`.
+    #[must_use]
+    pub fn lone_name(&self) -> Option<&str> {
+        self.reads.first().filter(|name| *name == self.text.trim()).map(String::as_str)
+    }
+
+    /// A lone name is looked up; where nothing is found, the engine says why.
+    fn value(&self, context: &Value) -> Result<Value, String> {
+        let look = |name: &str| name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok());
+        if let Some(value) = self.lone_name().and_then(look).filter(|value| !value.is_undefined()) {
+            return Ok(value);
+        }
+        let compiled = environment().compile_expression(&self.text);
+        compiled.and_then(|compiled| compiled.eval(context)).map_err(|error| describe(&error))
+    }
+
     /// The list that it gives.
     ///
     /// # Errors
     /// It gives no list, reads something that is not there, or does not end.
     pub fn items(&self, context: &Value) -> Result<Vec<Value>, String> {
-        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
-        let value = compiled.eval(context).map_err(|error| describe(&error))?;
+        let value = self.value(context)?;
         match value.kind() {
             minijinja::value::ValueKind::Seq | minijinja::value::ValueKind::Iterable => {
                 value.try_iter().map(Iterator::collect).map_err(|error| describe(&error))
@@ -76,45 +91,22 @@ impl Expression {
     /// # Errors
     /// It reads something that is not there, or does not end.
     pub fn holds(&self, context: &Value) -> Result<bool, String> {
-        if let Some(value) = self.lone_value(context) {
-            return Ok(value.is_true());
-        }
-        let compiled = environment().compile_expression(&self.text).map_err(|error| describe(&error))?;
-        let value = compiled.eval(context).map_err(|error| describe(&error))?;
-        Ok(value.is_true())
-    }
-
-    /// The expression if it is nothing but a name: `vars.site_url`.
-    #[must_use]
-    pub fn lone_name(&self) -> Option<&str> {
-        self.reads.first().filter(|name| *name == self.text.trim()).map(String::as_str)
-    }
-
-    /// What stands for an expression that is nothing but a name, if anything does.
-    fn lone_value(&self, context: &Value) -> Option<Value> {
-        let name = self.lone_name()?;
-        let value = name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok())?;
-        (!value.is_undefined()).then_some(value)
+        Ok(self.value(context)?.is_true())
     }
 
     /// Why it does not hold, for people: what a lone name stands for, or else that it is false.
     #[must_use]
     pub fn why_not(&self, context: &Value) -> String {
-        let path = self.text.trim();
-        let is_lone = path.split('.').all(|part| {
-            !part.starts_with(|c: char| c.is_ascii_digit())
-                && !part.is_empty()
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        });
-        let value = environment().compile_expression(path).and_then(|compiled| compiled.eval(context));
-        let state = match value.as_ref().ok().filter(|_| is_lone) {
-            Some(value) if value.is_undefined() || value.is_none() => "is not set",
-            Some(value) if value.len() == Some(0) => "is empty",
-            Some(_) => "is false",
-            None => return format!("`when: {path}` is false"),
+        let (Some(name), Ok(value)) = (self.lone_name(), self.value(context)) else {
+            return format!("`when: {}` is false", self.text.trim());
+        };
+        let state = match value {
+            value if value.is_undefined() || value.is_none() => "is not set",
+            value if value.len() == Some(0) => "is empty",
+            _ => "is false",
         };
         // As it is written in the site file.
-        format!("`{}` {state}", path.strip_prefix("vars.").unwrap_or(path))
+        format!("`{}` {state}", name.strip_prefix("vars.").unwrap_or(name))
     }
 }
 
