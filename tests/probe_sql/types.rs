@@ -74,13 +74,13 @@ fn mariadb_columns() {
     assert_eq!(
         row,
         "-128 255 -32768 16777215 4294967295 -9223372036854775808 18446744073709551615 1 1.1 -2.5 1234.5000 2049 2026 \
-         2026-02-28 2026-02-28 23:59:59.125000 -838:59:58.500000 ab line\\nbreak y x,y 0x00010203 0xff00 [1] \
+         2026-02-28 2026-02-28 23:59:59.125 -838:59:58.500000 ab line\\nbreak y x,y 0x00010203 0xff00 [1] \
          123e4567-e89b-12d3-a456-426655440000 ::1 0x000000000101000000000000000000f03f0000000000000040 \
          2026-02-28 01:02:03 Bin"
     );
     let seen = database.look("SELECT n, o, p, aa FROM wide WHERE a IS NULL").run().expect("a row");
     let row = lines(&seen)[1].split('|').map(str::trim).collect::<Vec<_>>().join(", ");
-    assert_eq!(row, "0000-00-00, 0000-00-00 00:00:00, 00:00:00, NULL");
+    assert_eq!(row, "0000-00-00, 0000-00-00 00:00:00.000, 00:00:00.000000, NULL");
     let seen = database.look("SHOW TABLES").run().expect("rows");
     assert_eq!(lines(&seen)[1..], ["ticket", "wide"]);
 }

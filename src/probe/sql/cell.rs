@@ -23,11 +23,6 @@ pub fn float(number: f64) -> Value {
     if number.is_finite() { Value::Number(Quantity::count(number)) } else { Value::Text(number.to_string()) }
 }
 
-/// By way of the shortest decimal form: 1.1 stays 1.1.
-pub fn float32(number: f32) -> Value {
-    float(number.to_string().parse().unwrap_or_else(|_| f64::from(number)))
-}
-
 pub fn text(text: &str) -> Value {
     let end = (0..=LONGEST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
     Value::Text(if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() })
@@ -77,11 +72,6 @@ pub fn shown(cell: &Cell, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_float_of_four_bytes_keeps_its_written_form() {
-        assert_eq!(float32(1.1), float(1.1));
-    }
 
     #[test]
     fn long_texts_are_cut_between_characters() {
