@@ -45,7 +45,7 @@ pub static KIND: Kind = Kind {
             ty: InputType::Text,
             need: Need::Required,
             about: "one statement that reads: SELECT, WITH, VALUES, TABLE, SHOW, EXPLAIN, DESCRIBE, CHECKSUM, PRAGMA; \
-                    PostgreSQL takes and shows times in the site's time zone",
+                    PostgreSQL takes and shows times in the site's time zone, MySQL shows a FLOAT with six digits",
         },
         InputSpec {
             name: "parameters",

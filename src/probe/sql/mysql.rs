@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use futures_util::TryStreamExt as _;
 use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlConnection, MySqlRow};
-use sqlx::{
-    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Decode, Either, Row as _, TypeInfo as _,
-};
+use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Decode, Either, Row as _, TypeInfo as _};
 
 use super::answer::{Answer, MOST_ROWS};
 use super::cell::{self, Cell};
@@ -18,18 +16,18 @@ use crate::model::value::Value;
 
 pub async fn open(options: &MySqlConnectOptions, limits: Limits) -> Result<Opened<MySqlConnection>, Trouble> {
     let mut connection = options.clone().disable_statement_logging().connect().await?;
-    let row = sqlx::raw_sql(AssertSqlSafe(set_up(limits))).fetch_one(&mut connection).await?;
+    let row = sqlx::raw_sql(AssertSqlSafe(set_up(limits, ""))).fetch_one(&mut connection).await?;
     let (session, version) = session(&row)?;
     Ok(Opened { connection, session, version: Some(version) })
 }
 
-/// Makes a session that only reads, and answers which one it is. Each server executes the comment that is meant for it:
-/// MariaDB counts in seconds, MySQL in milliseconds, and each refuses the other's variable.
-fn set_up(limits: Limits) -> String {
+/// Makes a session that only reads, with further `variables`, and answers which one it is. Each server executes the
+/// comment that is meant for it: MariaDB counts in seconds, MySQL in milliseconds, and each refuses the other's variable.
+fn set_up(limits: Limits, variables: &str) -> String {
     let limit = limits.for_server();
     format!(
         "SET SESSION TRANSACTION READ ONLY; \
-         SET NAMES utf8mb4 /*M!, max_statement_time={:.3} */ /*!50708, max_execution_time={} */; \
+         SET NAMES utf8mb4 /*M!, max_statement_time={:.3} */ /*!50708, max_execution_time={} */{variables}; \
          SELECT CONNECTION_ID(), VERSION()",
         limit.as_secs_f64(),
         limit.as_millis()
@@ -45,8 +43,7 @@ fn session(row: &MySqlRow) -> Result<(Option<i64>, String), sqlx::Error> {
 pub async fn ask(options: &MySqlConnectOptions, question: &Question<'_>, answer: &mut Answer) -> Result<(), Trouble> {
     let begin = Instant::now();
     let mut connection = options.clone().disable_statement_logging().connect().await?;
-    let script = format!("{}; {}", set_up(question.limits), prepared(question));
-    let mut rows = sqlx::raw_sql(AssertSqlSafe(script))
+    let mut rows = sqlx::raw_sql(AssertSqlSafe(script(question)))
         .fetch_many(&mut connection)
         .try_filter_map(|item| ready(Ok(Either::right(item))));
     let Some(row) = rows.try_next().await? else { return Err(Trouble::nonsense("it does not name the session")) };
@@ -67,17 +64,14 @@ pub async fn ask(options: &MySqlConnectOptions, question: &Question<'_>, answer:
 }
 
 /// The server takes one statement from a text that it prepares, whatever the text says. Hexadecimal digits need no quotes.
-fn prepared(question: &Question<'_>) -> String {
-    let mut script = format!("SET @opsctl = {}", hexadecimal(question.sql));
+fn script(question: &Question<'_>) -> String {
     let names: Vec<String> = (1..=question.parameters.len()).map(|number| format!("@opsctl_{number}")).collect();
+    let mut variables = format!(", @opsctl = {}", hexadecimal(question.sql));
     for (name, parameter) in names.iter().zip(question.parameters) {
-        script += &format!(", {name} = {}", hexadecimal(parameter));
+        write!(variables, ", {name} = {}", hexadecimal(parameter)).ok();
     }
-    script += "; PREPARE opsctl FROM @opsctl; EXECUTE opsctl";
-    if !names.is_empty() {
-        script += &format!(" USING {}", names.join(", "));
-    }
-    script
+    let using = if names.is_empty() { String::new() } else { format!(" USING {}", names.join(", ")) };
+    set_up(question.limits, &variables) + "; PREPARE opsctl FROM @opsctl; EXECUTE opsctl" + &using
 }
 
 fn hexadecimal(text: &str) -> String {
@@ -127,10 +121,12 @@ mod tests {
         let parameters = ["';".to_owned(), String::new()];
         let limits = Limits::new(Duration::from_secs(1));
         let question = Question { sql: "SELECT ?, ?", parameters: &parameters, timezone: chrono_tz::UTC, limits };
-        assert_eq!(
-            prepared(&question),
-            "SET @opsctl = _utf8mb4 X'53454c454354203f2c203f', @opsctl_1 = _utf8mb4 X'273b', @opsctl_2 = _utf8mb4 X''; \
-             PREPARE opsctl FROM @opsctl; EXECUTE opsctl USING @opsctl_1, @opsctl_2"
+        let script = script(&question);
+        assert!(
+            script.contains(
+                ", @opsctl = _utf8mb4 X'53454c454354203f2c203f', @opsctl_1 = _utf8mb4 X'273b', @opsctl_2 = _utf8mb4 X''; SELECT"
+            ) && script.ends_with("; PREPARE opsctl FROM @opsctl; EXECUTE opsctl USING @opsctl_1, @opsctl_2"),
+            "{script}"
         );
     }
 }
