@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::SqliteConnection;
 
-use super::chain::Head;
+use super::chain::{Found, Head};
 use super::script::{self, Script};
 use super::{Book, Journal, JournalError, PATIENCE, Problem, draw};
 use crate::model::event::{Event, EventKind};
@@ -33,7 +33,9 @@ impl Journal {
     /// Looks where the chain ends: the first events of a run need not look for it, and its history ends there.
     pub async fn look_for_end(&self) -> Result<(), JournalError> {
         let mut book = self.book.lock().await;
-        let (head, drawn) = Head::look(&mut book.connection).await.map_err(|problem| self.error(problem))?;
+        let Found { head, drawn, clocks } =
+            Head::look(&mut book.connection).await.map_err(|problem| self.error(problem))?;
+        book.is_nobody_due = !clocks;
         book.before = Some(head.row);
         // Whoever draws looks for it under the lock.
         book.end = (head.row - drawn <= MOST_UNDRAWN).then(|| End { head, newest: (String::new(), 0) });
@@ -76,7 +78,7 @@ impl Book {
         }
         let Self { connection, before, .. } = self;
         let settled = async {
-            let (head, drawn) = Head::lock(connection).await?;
+            let Found { head, drawn, .. } = Head::lock(connection).await?;
             draw::catch_up(connection, drawn, before.unwrap_or(head.row)).await?;
             sqlx::raw_sql("COMMIT").execute(&mut *connection).await?;
             Ok(())
@@ -151,7 +153,7 @@ async fn transaction(
             end
         }
         None => {
-            let (head, drawn) = Head::lock(connection).await?;
+            let Found { head, drawn, .. } = Head::lock(connection).await?;
             if head.row - drawn > MOST_UNDRAWN {
                 draw::catch_up(connection, drawn, head.row).await?;
             }
@@ -164,9 +166,7 @@ async fn transaction(
     }
     let events = &numbered(events, &mut end.newest.1);
     chain(&mut script, &mut end.head, run, events)?;
-    for event in events {
-        draw::list(&mut script, run, event);
-    }
+    draw::lists(&mut script, run, events);
     if !is_one {
         script.statement("COMMIT");
     }
@@ -185,9 +185,7 @@ pub async fn insert(
     let events = numbered(events, &mut last);
     let mut script = Script::default();
     chain(&mut script, head, run, &events)?;
-    for event in &events {
-        draw::list(&mut script, run, event);
-    }
+    draw::lists(&mut script, run, &events);
     script.run(connection).await
 }
 

@@ -28,7 +28,7 @@ macro_rules! end {
     () => {
         "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
                 (SELECT hash FROM events ORDER BY id DESC LIMIT 1),
-                row FROM drawn"
+                row, EXISTS (SELECT 1 FROM timers WHERE state = 'waiting') FROM drawn"
     };
 }
 
@@ -42,24 +42,36 @@ pub struct Head {
 }
 
 impl Head {
-    /// Takes the write lock before looking: nobody can come in between. And up to which row readings are drawn.
-    pub async fn lock(connection: &mut SqliteConnection) -> Result<(Self, i64), Problem> {
-        Self::of(&sqlx::raw_sql(concat!("BEGIN IMMEDIATE; ", end!())).fetch_one(connection).await?)
+    /// Takes the write lock before looking: nobody can come in between.
+    pub async fn lock(connection: &mut SqliteConnection) -> Result<Found, Problem> {
+        Found::of(&sqlx::raw_sql(concat!("BEGIN IMMEDIATE; ", end!())).fetch_one(connection).await?)
     }
 
     /// As [`Self::lock`] without the lock: somebody may come in between.
-    pub async fn look(connection: &mut SqliteConnection) -> Result<(Self, i64), Problem> {
-        Self::of(&sqlx::raw_sql(end!()).fetch_one(connection).await?)
-    }
-
-    fn of(row: &SqliteRow) -> Result<(Self, i64), Problem> {
-        let hash = row.try_get::<Option<String>, _>(1)?.unwrap_or_else(|| GENESIS.to_owned());
-        Ok((Self { row: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(), hash }, row.try_get(2)?))
+    pub async fn look(connection: &mut SqliteConnection) -> Result<Found, Problem> {
+        Found::of(&sqlx::raw_sql(end!()).fetch_one(connection).await?)
     }
 
     /// To the row that comes next.
     pub fn advance(&mut self, run: &str, event: &str) {
         self.hash = link(&self.hash, run, event);
         self.row += 1;
+    }
+}
+
+/// The end of the chain, and what is drawn from it.
+pub struct Found {
+    pub head: Head,
+    /// Readings and streaks are drawn up to this row.
+    pub drawn: i64,
+    /// Whether the clock of an escalation runs.
+    pub clocks: bool,
+}
+
+impl Found {
+    fn of(row: &SqliteRow) -> Result<Self, Problem> {
+        let hash = row.try_get::<Option<String>, _>(1)?.unwrap_or_else(|| GENESIS.to_owned());
+        let head = Head { row: row.try_get::<Option<i64>, _>(0)?.unwrap_or_default(), hash };
+        Ok(Self { head, drawn: row.try_get(2)?, clocks: row.try_get(3)? })
     }
 }

@@ -1,5 +1,7 @@
 //! The tables that are drawn from the events: runs, readings, streaks; timers and outbox are in `outbox`.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
 use sqlx::{Connection, SqliteConnection};
@@ -21,9 +23,24 @@ pub fn stamp(at: DateTime<Utc>) -> String {
 pub fn list(script: &mut Script, run: &str, event: &Event) {
     outbox::draw(script, run, event);
     match &event.kind {
-        EventKind::RunStarted(start) => started(script, run, event.at, start),
+        EventKind::RunStarted(start) => row(script, run, event.at, start, None),
         EventKind::RunFinished { outcome, exit } => finished(script, run, event.at, *outcome, *exit),
         _ => {}
+    }
+}
+
+/// The same for `events` that are recorded together. A run that is there from its start to its end, and tells nobody, is
+/// one row.
+pub fn lists(script: &mut Script, run: &str, events: &[Cow<'_, Event>]) {
+    if let [first, between @ .., last] = events
+        && let EventKind::RunStarted(start) = &first.kind
+        && let EventKind::RunFinished { outcome, exit } = last.kind
+        && !between.iter().any(|event| is_listed(run, event))
+    {
+        return row(script, run, first.at, start, Some((last.at, outcome, exit)));
+    }
+    for event in events {
+        list(script, run, event);
     }
 }
 
@@ -78,23 +95,24 @@ pub async fn catch_up(connection: &mut SqliteConnection, from: i64, to: i64) -> 
     Ok(())
 }
 
-fn started(script: &mut Script, run: &str, at: DateTime<Utc>, start: &RunStart) {
+/// A run, and how it ended if it has.
+fn row(
+    script: &mut Script,
+    run: &str,
+    at: DateTime<Utc>,
+    start: &RunStart,
+    end: Option<(DateTime<Utc>, Outcome, Exit)>,
+) {
     let procedures: Vec<&str> = start.procedures.iter().map(|procedure| procedure.id.as_str()).collect();
-    let rows = [(run, stamp(at), start, serde_json::json!(procedures).to_string())];
-    script.values(
-        "INSERT INTO runs (id, started, site, command, operator, host, procedures) ",
-        &rows,
-        |mut row, (run, at, start, procedures)| {
-            row.push_bind(*run)
-                .push_bind(at)
-                .push_bind(&start.site)
-                .push_bind(&start.command)
-                .push_bind(&start.operator)
-                .push_bind(&start.host)
-                .push_bind(procedures);
-        },
-        "",
+    let insert = script.statement(
+        "INSERT INTO runs (id, started, site, command, operator, host, procedures, outcome, exit, finished) VALUES (",
     );
+    let mut row = insert.separated(", ");
+    row.push_bind(run).push_bind(stamp(at)).push_bind(&start.site).push_bind(&start.command);
+    row.push_bind(&start.operator).push_bind(&start.host).push_bind(serde_json::json!(procedures).to_string());
+    row.push_bind(end.map(|(_, outcome, _)| outcome.word())).push_bind(end.map(|(.., exit)| exit.code()));
+    row.push_bind(end.map(|(at, ..)| stamp(at)));
+    insert.push(")");
 }
 
 fn finished(script: &mut Script, run: &str, at: DateTime<Utc>, outcome: Outcome, exit: Exit) {

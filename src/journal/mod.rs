@@ -53,6 +53,8 @@ struct Book {
     before: Option<i64>,
     /// Readings and streaks are drawn up to there.
     is_settled: bool,
+    /// When the end of the chain was looked for, no clock of an escalation was running: whoever asks next need not look.
+    is_nobody_due: bool,
 }
 
 impl Journal {
@@ -62,7 +64,13 @@ impl Journal {
         let connection = open::open(&absolute, access).await.map_err(error)?;
         Ok(Self {
             path: absolute,
-            book: Arc::new(Mutex::new(Book { connection, end: None, before: None, is_settled: false })),
+            book: Arc::new(Mutex::new(Book {
+                connection,
+                end: None,
+                before: None,
+                is_settled: false,
+                is_nobody_due: false,
+            })),
         })
     }
 

@@ -129,8 +129,11 @@ impl Journal {
     /// Queues what the clocks of the escalations say is due at `now`, and tells what it was. Each message is queued
     /// once, however many programs ask at the same time: who queues it sends it.
     pub async fn claim(&self, now: DateTime<Utc>) -> Result<Vec<(RunId, Message)>, JournalError> {
-        let mut connection = self.connection().await;
-        claim(&mut connection, now).await.map_err(|problem| self.error(problem))
+        let mut book = self.book.lock().await;
+        if std::mem::take(&mut book.is_nobody_due) {
+            return Ok(Vec::new());
+        }
+        claim(&mut book.connection, now).await.map_err(|problem| self.error(problem))
     }
 }
 
@@ -177,7 +180,7 @@ async fn claim(connection: &mut SqliteConnection, now: DateTime<Utc>) -> Result<
     if due.is_none() {
         return Ok(Vec::new());
     }
-    let (mut head, _) = Head::lock(connection).await?;
+    let mut head = Head::lock(connection).await?.head;
     let claimed = queue(connection, &mut head, now).await;
     sqlx::raw_sql(if claimed.is_ok() { "COMMIT" } else { "ROLLBACK" }).execute(connection).await?;
     claimed
