@@ -162,7 +162,13 @@ async fn supervise(
     let mut last = last;
     scribe.record(&last);
     // The record decides with: a run that is not on record has not proved anything to an auditor.
-    let unrecorded = scribe.flush().await.err();
+    let report = async {
+        // The scribe first: while the journal is being written, there is time.
+        tokio::task::yield_now().await;
+        listeners.foresee(&last);
+    };
+    let (recorded, ()) = tokio::join!(scribe.flush(), report);
+    let unrecorded = recorded.err();
     clocks.finish().await;
     if unrecorded.is_some() {
         exit = exit.at_least(Exit::CouldNotTell);

@@ -39,6 +39,10 @@ pub trait Reporter: Send {
         Ok(())
     }
 
+    /// The last event, unless the run cannot be recorded: a report that is made while that is tried need not be made
+    /// afterwards. `on_event` says how it came.
+    fn foresee(&mut self, _last: &Event) {}
+
     /// The run could not be recorded, so nothing may promise that it can be seen again. Called before `finish`.
     fn on_unrecorded(&mut self) {}
 
@@ -148,7 +152,7 @@ impl Format {
             Self::Markdown => |record, style| document::render(record, document::Form::Markdown, style),
             Self::Html => |record, style| document::render(record, document::Form::Html, style),
         };
-        Box::new(AtEnd { render, style, record: Record::default(), out })
+        Box::new(AtEnd { render, style, record: Record::default(), foreseen: None, report: None, out })
     }
 
     #[must_use]
@@ -190,21 +194,39 @@ struct AtEnd {
     render: Render,
     style: Style,
     record: Record,
+    /// The record has it already.
+    foreseen: Option<Event>,
+    /// As it is if nothing else comes.
+    report: Option<String>,
     out: Box<dyn Write + Send>,
 }
 
 impl Reporter for AtEnd {
     fn on_event(&mut self, event: &Event) -> io::Result<()> {
-        self.record.apply(event);
+        if self.foreseen.as_ref() != Some(event) {
+            self.report = None;
+            self.record.apply(event);
+        }
         Ok(())
+    }
+
+    fn foresee(&mut self, last: &Event) {
+        self.record.apply(last);
+        self.foreseen = Some(last.clone());
+        self.report = (self.render)(&self.record, self.style).ok();
     }
 
     fn on_unrecorded(&mut self) {
         self.style.kept = Kept::Nowhere;
+        self.report = None;
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
-        self.out.write_all((self.render)(&self.record, self.style)?.as_bytes())?;
+        let report = match self.report {
+            Some(report) => report,
+            None => (self.render)(&self.record, self.style)?,
+        };
+        self.out.write_all(report.as_bytes())?;
         self.out.flush()
     }
 }

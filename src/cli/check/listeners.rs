@@ -59,6 +59,15 @@ impl Listeners {
         }
     }
 
+    /// The last event, if the run can be recorded.
+    pub fn foresee(&mut self, last: &Event) {
+        if self.quiet.is_none()
+            && let Ok(reporter) = &mut self.main.0
+        {
+            reporter.foresee(last);
+        }
+    }
+
     pub fn unrecorded(&mut self) {
         self.main.unrecorded();
         self.files.unrecorded();
