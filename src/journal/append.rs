@@ -1,12 +1,10 @@
 //! Recording events.
 
-use std::borrow::Cow;
-
 use sqlx::SqliteConnection;
 
 use super::chain::{Found, Head};
 use super::script::{self, Script};
-use super::{Book, Journal, JournalError, PATIENCE, Problem, draw};
+use super::{Book, Entry, Journal, JournalError, PATIENCE, Problem, draw};
 use crate::model::event::{Event, EventKind};
 use crate::model::id::RunId;
 
@@ -21,11 +19,16 @@ impl Journal {
     /// Records `events` of `run`, all or none of them, behind what is recorded of it: they are numbered here, so that
     /// several programs can add to one run. Several programs may record their runs at the same time.
     pub async fn append(&self, run: RunId, events: &[Event]) -> Result<(), JournalError> {
-        if events.is_empty() {
+        self.record(run, events.iter().map(Entry::of).collect()).await
+    }
+
+    /// As [`Self::append`], of events that were made ready as they came.
+    pub async fn record(&self, run: RunId, mut entries: Vec<Entry>) -> Result<(), JournalError> {
+        if entries.is_empty() {
             return Ok(());
         }
         let mut book = self.book.lock().await;
-        record(&mut book, &run.to_string(), events).await.map_err(|problem| self.error(problem))?;
+        record(&mut book, &run.to_string(), &mut entries).await.map_err(|problem| self.error(problem))?;
         self.fold(&mut book.connection).await;
         Ok(())
     }
@@ -97,19 +100,20 @@ impl Book {
 
 /// Takes the end of the chain to be where this program left it. If another one has recorded since, that place is taken
 /// and nothing is written; then once more from the end that is found under the write lock.
-async fn record(book: &mut Book, run: &str, events: &[Event]) -> Result<(), Problem> {
+async fn record(book: &mut Book, run: &str, entries: &mut [Entry]) -> Result<(), Problem> {
     let known = book.end.take();
     let is_known = known.is_some();
-    let mut written = write(&mut book.connection, known, run, events).await;
+    let mut written = write(&mut book.connection, known, run, entries).await;
     if is_known && written.as_ref().is_err_and(is_taken) {
-        written = write(&mut book.connection, None, run, events).await;
+        written = write(&mut book.connection, None, run, entries).await;
     }
     let end = written?;
-    if events.iter().any(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
+    let mut listed = entries.iter().filter_map(Entry::listed);
+    if listed.any(|event| matches!(event.kind, EventKind::RunFinished { .. })) {
         // What this run saw is history from now on.
         (book.before, book.is_settled) = (None, false);
     } else {
-        book.before.get_or_insert(end.head.row - i64::try_from(events.len()).unwrap_or(i64::MAX));
+        book.before.get_or_insert(end.head.row - i64::try_from(entries.len()).unwrap_or(i64::MAX));
     }
     book.end = Some(end);
     Ok(())
@@ -124,9 +128,9 @@ async fn write(
     connection: &mut SqliteConnection,
     known: Option<End>,
     run: &str,
-    events: &[Event],
+    entries: &mut [Entry],
 ) -> Result<End, Problem> {
-    let written = transaction(connection, known, run, events).await;
+    let written = transaction(connection, known, run, entries).await;
     if written.is_err() {
         // Fails where not even the beginning worked.
         sqlx::raw_sql("ROLLBACK").execute(connection).await.ok();
@@ -139,12 +143,12 @@ async fn transaction(
     connection: &mut SqliteConnection,
     known: Option<End>,
     run: &str,
-    events: &[Event],
+    entries: &mut [Entry],
 ) -> Result<End, Problem> {
     let mut script = Script::default();
     // Rows of the chain alone are one statement, which is a transaction by itself.
     let is_one =
-        known.is_some() && events.len() <= script::AT_ONCE && !events.iter().any(|event| draw::is_listed(run, event));
+        known.is_some() && entries.len() <= script::AT_ONCE && entries.iter().all(|entry| entry.listed().is_none());
     let mut end = match known {
         Some(end) => {
             if !is_one {
@@ -161,12 +165,11 @@ async fn transaction(
         }
     };
     if end.newest.0 != run {
-        let is_new = matches!(events, [Event { kind: EventKind::RunStarted(_), .. }, ..]);
+        let first = entries.first().and_then(Entry::listed);
+        let is_new = first.is_some_and(|event| matches!(event.kind, EventKind::RunStarted(_)));
         end.newest = (run.to_owned(), if is_new { 0 } else { newest(connection, run).await? });
     }
-    let events = &numbered(events, &mut end.newest.1);
-    chain(&mut script, &mut end.head, run, events)?;
-    draw::lists(&mut script, run, events);
+    add(&mut script, &mut end.head, run, entries, &mut end.newest.1)?;
     if !is_one {
         script.statement("COMMIT");
     }
@@ -182,10 +185,9 @@ pub async fn insert(
     events: &[Event],
 ) -> Result<(), Problem> {
     let mut last = newest(connection, run).await?;
-    let events = numbered(events, &mut last);
+    let mut entries: Vec<Entry> = events.iter().map(Entry::of).collect();
     let mut script = Script::default();
-    chain(&mut script, head, run, &events)?;
-    draw::lists(&mut script, run, &events);
+    add(&mut script, head, run, &mut entries, &mut last)?;
     script.run(connection).await
 }
 
@@ -196,30 +198,30 @@ async fn newest(connection: &mut SqliteConnection, run: &str) -> Result<u64, Pro
     Ok(u64::try_from(newest).unwrap_or(0))
 }
 
-/// The events with their places in the run: another program may have added to it since they were made.
-fn numbered<'e>(events: &'e [Event], newest: &mut u64) -> Vec<Cow<'e, Event>> {
-    let number = |event: &'e Event| {
+/// The rows of the chain behind `head`, and what is drawn from them; `newest` is the number of the newest event of `run`.
+fn add(
+    script: &mut Script,
+    head: &mut Head,
+    run: &str,
+    entries: &mut [Entry],
+    newest: &mut u64,
+) -> Result<(), Problem> {
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in &mut *entries {
         *newest += 1;
-        if event.seq == *newest { Cow::Borrowed(event) } else { Cow::Owned(Event { seq: *newest, ..event.clone() }) }
-    };
-    events.iter().map(number).collect()
-}
-
-/// The rows of the chain; `head` moves on to the last of them.
-fn chain(script: &mut Script, head: &mut Head, run: &str, events: &[Cow<'_, Event>]) -> Result<(), Problem> {
-    let mut rows = Vec::with_capacity(events.len());
-    for event in events {
-        let text = serde_json::to_string(&**event).map_err(std::io::Error::from)?;
-        head.advance(run, &text);
-        rows.push((head.clone(), i64::try_from(event.seq).unwrap_or(i64::MAX), text));
+        entry.move_to(*newest)?;
+        let text = entry.text()?;
+        head.advance(run, text);
+        rows.push((head.clone(), i64::try_from(entry.seq).unwrap_or(i64::MAX), text));
     }
     script.values(
         "INSERT INTO events (id, run, seq, event, hash) ",
         &rows,
         |mut row, (head, seq, text)| {
-            row.push_bind(head.row).push_bind(run).push_bind(seq).push_bind(text).push_bind(&head.hash);
+            row.push_bind(head.row).push_bind(run).push_bind(seq).push_bind(*text).push_bind(&head.hash);
         },
         "",
     );
+    draw::lists(script, run, &entries.iter().filter_map(Entry::listed).collect::<Vec<_>>());
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! The tables that are drawn from the events: runs, readings, streaks; timers and outbox are in `outbox`.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::TryStreamExt;
 use sqlx::{Connection, SqliteConnection};
@@ -29,13 +27,12 @@ pub fn list(script: &mut Script, run: &str, event: &Event) {
     }
 }
 
-/// The same for `events` that are recorded together. A run that is there from its start to its end, and tells nobody, is
-/// one row.
-pub fn lists(script: &mut Script, run: &str, events: &[Cow<'_, Event>]) {
-    if let [first, between @ .., last] = events
+/// The same for those of the events recorded together for which [`is_listed`] holds. A run that is there from its start
+/// to its end, and tells nobody, is one row.
+pub fn lists(script: &mut Script, run: &str, events: &[&Event]) {
+    if let [first, last] = events
         && let EventKind::RunStarted(start) = &first.kind
         && let EventKind::RunFinished { outcome, exit } = last.kind
-        && !between.iter().any(|event| is_listed(run, event))
     {
         return row(script, run, first.at, start, Some((last.at, outcome, exit)));
     }
@@ -45,9 +42,9 @@ pub fn lists(script: &mut Script, run: &str, events: &[Cow<'_, Event>]) {
 }
 
 /// Whether [`list`] has anything to do for `event`: then it and the row of the chain need a transaction.
-pub fn is_listed(run: &str, event: &Event) -> bool {
+pub fn is_listed(event: &Event) -> bool {
     let mut script = Script::default();
-    list(&mut script, run, event);
+    list(&mut script, "", event);
     !script.is_empty()
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 mod append;
 mod chain;
 mod draw;
+mod entry;
 mod error;
 mod history;
 mod open;
@@ -20,6 +21,7 @@ mod runs;
 mod script;
 mod verify;
 
+pub use entry::Entry;
 pub use error::{Break, JournalError, Problem};
 pub use history::History;
 pub use outbox::{Letter, Stage};

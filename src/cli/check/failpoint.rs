@@ -7,19 +7,19 @@ use std::sync::OnceLock;
 
 use rustix::process::{Signal, getpid, kill_process};
 
-use crate::journal::Journal;
-use crate::model::event::Event;
+use crate::journal::{Entry, Journal};
 use crate::model::id::RunId;
 
-/// Writes no more than what comes before the failpoint, and ends the process, if the failpoint is among `events`.
-pub async fn reach(journal: &Journal, run: RunId, events: &[Event]) {
-    let Some(last) = last_written() else { return };
-    if events.last().is_none_or(|event| event.seq < last.point) {
-        return;
+/// Writes no more than what comes before the failpoint, and ends the process, if the failpoint is among `entries`.
+pub async fn reach(journal: &Journal, run: RunId, entries: Vec<Entry>) -> Vec<Entry> {
+    let Some(last) = last_written() else { return entries };
+    if entries.last().is_none_or(|entry| entry.seq < last.point) {
+        return entries;
     }
-    let kept = events.iter().take_while(|event| event.seq <= last.seq).count();
-    journal.append(run, &events[..kept]).await.ok();
+    let kept = entries.into_iter().take_while(|entry| entry.seq <= last.seq).collect();
+    journal.record(run, kept).await.ok();
     kill_process(getpid(), Signal::KILL).ok();
+    Vec::new()
 }
 
 #[derive(Clone, Copy)]

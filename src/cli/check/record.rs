@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 
 use crate::engine::{History, Ledger};
-use crate::journal::{Access, Journal, JournalError};
+use crate::journal::{Access, Entry, Journal, JournalError};
 use crate::model::event::Event;
 use crate::model::expectation::Reading;
 use crate::model::id::{ProcedureId, RunId, StepId};
@@ -20,7 +20,7 @@ use crate::model::outcome::Outcome;
 use crate::model::past::PastRun;
 
 enum Order {
-    Record(Box<Event>),
+    Record(Entry),
     /// Answers when everything before it is written; with the first error, if there was one.
     Flush(oneshot::Sender<Result<(), Arc<JournalError>>>),
 }
@@ -97,7 +97,7 @@ impl Scribe {
     }
 
     pub fn record(&self, event: &Event) {
-        self.orders.send(Order::Record(Box::new(event.clone()))).ok();
+        self.orders.send(Order::Record(Entry::of(event))).ok();
     }
 
     /// Waits until all is written.
@@ -149,16 +149,16 @@ async fn write(
     let journal = opening.end().await;
     let mut wrong = journal.clone().err();
     opened.send(Some(journal.clone())).ok();
-    while let Some(Batch { events, answers }) = Batch::gather(&mut orders, &mut wanted).await {
+    while let Some(Batch { entries, answers }) = Batch::gather(&mut orders, &mut wanted).await {
+        let last = entries.last().map_or(0, |entry| entry.seq);
         // After an error nothing more is written: a record with a hole would look complete.
         if let (Ok(journal), None) = (&journal, &wrong)
-            && !events.is_empty()
+            && !entries.is_empty()
         {
             #[cfg(debug_assertions)]
-            super::failpoint::reach(journal, run, &events).await;
-            wrong = journal.append(run, &events).await.err().map(Arc::new);
+            let entries = super::failpoint::reach(journal, run, entries).await;
+            wrong = journal.record(run, entries).await.err().map(Arc::new);
         }
-        let last = events.last().map_or(0, |event| event.seq);
         match &wrong {
             Some(error) => _ = progress.send_replace(Err(Arc::clone(error))),
             None => progress.send_modify(|written| *written = Ok(last.max(*written.as_ref().unwrap_or(&0)))),
@@ -172,7 +172,7 @@ async fn write(
 /// What is written together.
 #[derive(Default)]
 struct Batch {
-    events: Vec<Event>,
+    entries: Vec<Entry>,
     /// Who waits for all of it.
     answers: Vec<oneshot::Sender<Result<(), Arc<JournalError>>>>,
 }
@@ -189,7 +189,7 @@ impl Batch {
                 batch.add(order);
             }
             let awaited = *wanted.borrow_and_update();
-            if !batch.answers.is_empty() || batch.events.first().is_some_and(|event| event.seq <= awaited) {
+            if !batch.answers.is_empty() || batch.entries.first().is_some_and(|entry| entry.seq <= awaited) {
                 return Some(batch);
             }
             tokio::select! {
@@ -205,7 +205,7 @@ impl Batch {
 
     fn add(&mut self, order: Order) {
         match order {
-            Order::Record(event) => self.events.push(*event),
+            Order::Record(entry) => self.entries.push(entry),
             Order::Flush(answer) => self.answers.push(answer),
         }
     }

@@ -1,0 +1,40 @@
+//! An event on its way into the journal.
+
+use crate::model::event::Event;
+
+use super::{Problem, draw};
+
+/// An event, ready to be recorded: writing its text takes longer than a transaction can wait.
+pub struct Entry {
+    /// The place in the run.
+    pub seq: u64,
+    text: serde_json::Result<String>,
+    listed: Option<Box<Event>>,
+}
+
+impl Entry {
+    #[must_use]
+    pub fn of(event: &Event) -> Self {
+        let listed = draw::is_listed(event).then(|| Box::new(event.clone()));
+        Self { seq: event.seq, text: serde_json::to_string(event), listed }
+    }
+
+    /// As it is stored.
+    pub(super) fn text(&self) -> Result<&str, Problem> {
+        self.text.as_deref().map_err(|error| std::io::Error::other(error.to_string()).into())
+    }
+
+    /// If lists are drawn from it.
+    pub(super) fn listed(&self) -> Option<&Event> {
+        self.listed.as_deref()
+    }
+
+    /// Gives it another place: another program may have added to the run since it was made.
+    pub(super) fn move_to(&mut self, seq: u64) -> Result<(), Problem> {
+        if self.seq != seq {
+            let event: Event = serde_json::from_str(self.text()?).map_err(std::io::Error::from)?;
+            *self = Self::of(&Event { seq, ..event });
+        }
+        Ok(())
+    }
+}
