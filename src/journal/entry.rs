@@ -4,7 +4,8 @@ use crate::model::event::Event;
 
 use super::{Problem, draw};
 
-/// An event, ready to be recorded: writing its text takes longer than a transaction can wait.
+/// An event, ready to be recorded. Its text is made as it comes: at its end a run waits for the journal, and should not
+/// wait for that as well.
 pub struct Entry {
     /// The place in the run.
     pub seq: u64,
