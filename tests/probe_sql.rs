@@ -207,6 +207,22 @@ fn parameters_are_values_whatever_they_contain() {
     }
 }
 
+/// What is compared decides, not how opsctl hands the parameters over.
+#[test]
+fn a_parameter_of_mariadb_is_compared_as_a_literal_is() {
+    let url = mariadb::url("mysql");
+    for (column, parameter) in [
+        ("CONVERT('abc' USING utf8mb4) COLLATE utf8mb4_polish_ci", "ABC"),
+        ("CONVERT('abc' USING utf8mb4) COLLATE utf8mb4_bin", "abc"),
+        ("CONVERT('abc' USING latin1) COLLATE latin1_swedish_ci", "abc"),
+        ("DATE '2026-01-02'", "2026-01-02"),
+        ("17", "17"),
+    ] {
+        let query = format!("SELECT COUNT(*) FROM (SELECT {column} AS c UNION SELECT NULL) t WHERE c = ? LIMIT ?");
+        assert_eq!(value(&ask_with(&url, &query, &[parameter, "1"])), Some(Value::Integer(1)), "{column}");
+    }
+}
+
 #[test]
 fn statements_that_write_are_refused_when_they_are_read() {
     for query in ["DELETE FROM ticket", "insert into ticket values (3)", "DROP TABLE ticket", "SET a = 1", "DO $$ $$"] {

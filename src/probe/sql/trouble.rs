@@ -76,9 +76,11 @@ impl Trouble {
             1044 | 1045 | 1130 | 1251 | 1698 | 1820 | 1862 | 4151 => Self::blind("permission", &text, LOGIN),
             1142 | 1143 | 1227 | 1370 | 1345 | 1290 => Self::blind("permission", &text, RIGHTS),
             1792 => Self::blind("read_only", &text, READ_ONLY),
-            1210 if text.ends_with("to EXECUTE") => {
-                Self::blind("bad_statement", "the query has more or fewer parameters than are given", STATEMENT)
-            }
+            1210 if text.ends_with("to EXECUTE") => Self::blind(
+                "bad_statement",
+                "the query has more or fewer parameters than are given",
+                "give one of `parameters` for each `?` of the query",
+            ),
             _ => Self::blind("bad_statement", &text, STATEMENT),
         }
     }
