@@ -197,6 +197,28 @@ fn what_opsctl_started_itself_is_never_found() {
     child.wait().expect("the child ends");
 }
 
+/// The number and the name of a thread of the kernel; `None` in a container.
+fn thread_of_the_kernel() -> Option<(String, String)> {
+    let started = fs::read_to_string("/proc/2/task/2/children").unwrap_or_default();
+    started.split_ascii_whitespace().find_map(|pid| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
+        let has_words = fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| !words.is_empty());
+        // Workers change their names with their work.
+        (!has_words && !name.contains("worker") && !name.contains('/')).then(|| (pid.to_owned(), name))
+    })
+}
+
+#[test]
+fn a_thread_of_the_kernel_is_found_by_its_name_where_no_program_has_it() {
+    let Some((pid, name)) = thread_of_the_kernel() else { return };
+    let mut zoo = Zoo::new();
+    let (program, path) = zoo.program("sleep", "beside-the-kernel");
+    zoo.start(&[text(&path), "600"]);
+    let seen = Look::new("process", json!({ "name": [program, name] })).run().expect("a look");
+    assert_eq!(count(&seen.subjects[0], "count"), 1.0, "{seen:?}");
+    assert!(evidence(&seen).iter().any(|line| line.starts_with(&format!("{pid} "))), "{pid} {name}: {seen:?}");
+}
+
 #[test]
 fn arguments_are_matched_joined_by_spaces() {
     let mut zoo = Zoo::new();

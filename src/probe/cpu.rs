@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::interval::{INTERVAL, Measured, interval, measure};
-use super::process::table::{Process, ProcessTable};
+use super::process::table::{Process, ProcessTable, Scope};
 use super::{Context, Kind, Probe, ProbeError, group};
 use crate::model::fact::{Evidence, FactSpec, FactType, Observation, Subject};
 use crate::model::unit::Quantity;
@@ -60,7 +60,7 @@ impl Probe for Cpu {
                 let text = fs::read_to_string(STAT).map_err(|error| ProbeError::io(STAT, &error))?;
                 let times = Times::parse(&text)
                     .ok_or_else(|| ProbeError::new("bad_answer", format!("{STAT} has no line `cpu`")))?;
-                Ok((times, ProcessTable::read(&cancel)?))
+                Ok((times, ProcessTable::read(Scope::All, &cancel)?))
             };
             let Measured { before, after, over } = measure(self.interval, cx, read).await?;
             let mut subject = describe(&before.0, &after.0).ok_or_else(|| {

@@ -5,13 +5,14 @@ mod pid_file;
 pub(crate) mod table;
 pub(super) mod users;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use self::pid_file::PidFile;
-use self::table::{Executable, Process, ProcessTable, State};
+use self::table::{Executable, Process, ProcessTable, Scope, State};
 use self::users::Users;
 use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{Evidence, FactSpec, FactType, Observation, Subject};
@@ -37,7 +38,7 @@ const INPUTS: &[InputSpec] = &[
         need: Need::Optional,
         about: "names, one result each: the file name of the executable, the file name of the first argument, or the \
                 name that the process gave itself; in full, however long. A script runs under the name of its \
-                interpreter: find it with `arguments`",
+                interpreter: find it with `arguments`. Threads of the kernel are looked at where no program has the name",
     },
     InputSpec {
         name: "arguments",
@@ -151,14 +152,28 @@ impl Wanted {
     }
 
     fn look(&self, user: Option<u32>, cx: &Context) -> Result<Observation, ProbeError> {
-        let table = ProcessTable::now(cx)?;
+        // What is asked for by what programs have is mostly a program; else everything is looked through.
+        if !self.names.is_empty() || self.arguments.is_some() {
+            let (seen, all_found) = self.look_in(Scope::Programs, user, cx)?;
+            if all_found {
+                return Ok(seen);
+            }
+        }
+        Ok(self.look_in(Scope::All, user, cx)?.0)
+    }
+
+    /// What is there, and whether there is something of each name.
+    fn look_in(&self, scope: Scope, user: Option<u32>, cx: &Context) -> Result<(Observation, bool), ProbeError> {
+        let table = ProcessTable::now(scope, cx)?;
         let pid_file = self.pid_file.as_deref().map(PidFile::read).transpose()?;
         let mut candidates = self.candidates(&table, user);
+        let users = OnceCell::new();
         let look = Look {
             table: &table,
             pid_file: pid_file.as_ref(),
             whole: self.is_everything(),
             count_files: !self.is_everything() || cx.asked.iter().any(|fact| fact == "open_files"),
+            users: &users,
         };
         if let Some(pid_file) = &pid_file {
             candidates.retain(|process| pid_file.pid() == Some(process.pid));
@@ -167,7 +182,7 @@ impl Wanted {
         if self.names.is_empty() {
             let name = if look.whole { "all processes".to_owned() } else { self.others() };
             look.subject(name, &candidates, &mut seen);
-            return Ok(seen);
+            return Ok((seen, !candidates.is_empty()));
         }
         let mut named = Vec::with_capacity(candidates.len());
         for process in candidates {
@@ -176,11 +191,14 @@ impl Wanted {
             }
             named.push((process, process.names()));
         }
+        let mut all_found = true;
         for name in &self.names {
             let matching = named.iter().filter(|(_, names)| names.include(name)).map(|(process, _)| *process);
-            look.subject(name.clone(), &matching.collect::<Vec<_>>(), &mut seen);
+            let matching: Vec<&Process> = matching.collect();
+            all_found &= !matching.is_empty();
+            look.subject(name.clone(), &matching, &mut seen);
         }
-        Ok(seen)
+        Ok((seen, all_found))
     }
 
     /// Those whose user and arguments fit, without opsctl and what it started.
@@ -220,6 +238,7 @@ struct Look<'t> {
     /// Nothing was selected: every process of the machine.
     whole: bool,
     count_files: bool,
+    users: &'t OnceCell<Users>,
 }
 
 impl Look<'_> {
@@ -278,17 +297,16 @@ impl Look<'_> {
             return None;
         }
         shown.sort_by_key(|process| (!in_trouble(process), std::cmp::Reverse(process.memory), process.pid));
-        let users = Users::read();
         let left_out = shown.len().saturating_sub(SHOWN) as u64;
-        let lines = shown.iter().take(SHOWN).map(|process| self.line(process, &users)).collect();
+        let lines = shown.iter().take(SHOWN).map(|process| self.line(process)).collect();
         let title = if self.whole { "zombies and stuck processes".to_owned() } else { format!("processes: {name}") };
         Some(Evidence { left_out, ..Evidence::new(title, lines) })
     }
 
     /// `pid user age memory state command`
-    fn line(&self, process: &Process, users: &Users) -> String {
+    fn line(&self, process: &Process) -> String {
         let Process { pid, parent, comm, state, .. } = process;
-        let user = process.user().map_or_else(|| "?".to_owned(), |user| users.name(user));
+        let user = process.user().map_or_else(|| "?".to_owned(), |user| self.users.get_or_init(Users::read).name(user));
         let age = Quantity::duration(self.table.age(process)).rounded();
         let memory = Quantity::bytes(process.memory).rounded();
         let command = match command_line::shown(process.arguments()) {

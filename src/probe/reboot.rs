@@ -15,7 +15,7 @@ use self::outdated::Outdated;
 use super::command::ask;
 use super::command::start::place_of;
 use super::interval::boot;
-use super::process::table::{self, ProcessTable};
+use super::process::table::{self, ProcessTable, Scope};
 use super::{Context, Kind, Probe, ProbeError};
 use crate::model::expectation::Reading;
 use crate::model::fact::{Evidence, FactSpec, FactType, Observation, Subject};
@@ -83,7 +83,7 @@ impl Probe for Reboot {
             let cancel = cx.cancel.clone();
             let (up, mut reasons, running, newest, outdated) = cx
                 .blocking(move || {
-                    let processes = ProcessTable::read(&cancel)?;
+                    let processes = ProcessTable::read(Scope::Programs, &cancel)?;
                     let outdated = Outdated::among(&processes.processes, &cancel)?;
                     let release = rustix::system::uname().release().to_string_lossy().into_owned();
                     let newest = kernels::newest(&release);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::Arc;
 
-use super::super::process::table::{Process, ProcessTable};
+use super::super::process::table::{Process, ProcessTable, Scope};
 use super::super::{Context, ProbeError};
 use super::sockets::Socket;
 
@@ -19,7 +19,7 @@ pub struct Holders {
 impl Holders {
     pub fn of(sockets: &[Socket], cx: &Context) -> Result<Self, ProbeError> {
         let wanted: HashSet<u64> = sockets.iter().map(|socket| socket.inode).collect();
-        let table = ProcessTable::now(cx)?;
+        let table = ProcessTable::now(Scope::Programs, cx)?;
         let mut by_inode: HashMap<u64, Vec<i32>> = HashMap::new();
         let mut hidden = table.hidden;
         for process in table.processes.iter().filter(|process| !wanted.is_empty() && !process.kernel) {

@@ -111,10 +111,19 @@ pub enum Executable {
 /// How long a table serves the looks of one moment, which run side by side.
 const MOMENT: Duration = Duration::from_millis(50);
 
+/// Which processes a table holds. Most entries of `/proc` are threads of the kernel, and each costs as much as a program.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Scope {
+    /// Without what the kernel started: its threads, and its own short-lived helpers.
+    Programs,
+    All,
+}
+
 /// A table, the run that it was read for, and when.
 struct Recent {
     run: DateTime<Utc>,
     read: Instant,
+    scope: Scope,
     table: Arc<ProcessTable>,
 }
 
@@ -122,33 +131,38 @@ static RECENT: Mutex<Option<Recent>> = Mutex::new(None);
 
 impl ProcessTable {
     /// The table of this moment: looks of one run that are taken side by side read it once.
-    pub fn now(cx: &Context) -> Result<Arc<Self>, ProbeError> {
+    pub fn now(scope: Scope, cx: &Context) -> Result<Arc<Self>, ProbeError> {
         let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(recent) = &*recent
             && recent.run == cx.now
             && recent.read.elapsed() < MOMENT
+            && recent.scope >= scope
         {
             return Ok(Arc::clone(&recent.table));
         }
         let read = Instant::now();
-        let table = Arc::new(Self::read(&cx.cancel)?);
-        *recent = Some(Recent { run: cx.now, read, table: Arc::clone(&table) });
+        let table = Arc::new(Self::read(scope, &cx.cancel)?);
+        *recent = Some(Recent { run: cx.now, read, scope, table: Arc::clone(&table) });
         Ok(table)
     }
 
-    pub fn read(cancel: &CancellationToken) -> Result<Self, ProbeError> {
+    pub fn read(scope: Scope, cancel: &CancellationToken) -> Result<Self, ProbeError> {
         let trouble = |error: &io::Error| {
             ProbeError::io("/proc", error).help("opsctl needs the /proc file system to see processes")
         };
         let mut processes = Vec::new();
         let mut denied = false;
         let mut text = Vec::new();
+        let left_out = if scope == Scope::Programs { of_kernel(&mut text) } else { HashSet::new() };
         for entry in fs::read_dir("/proc").map_err(|error| trouble(&error))? {
             if cancel.is_cancelled() {
                 return Err(ProbeError::new("cancelled", "nobody waits for the processes any more"));
             }
             let entry = entry.map_err(|error| trouble(&error))?;
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            if left_out.contains(&pid) {
+                continue;
+            }
             match read_into(&mut text, &format!("/proc/{pid}/stat")) {
                 Ok(()) => processes.extend(match std::str::from_utf8(&text) {
                     Ok(text) => parse_stat(text),
@@ -299,6 +313,19 @@ impl Executable {
         let deleted = gone && !path.starts_with(b"/memfd:");
         Self::File { name: String::from_utf8_lossy(name).into_owned(), deleted }
     }
+}
+
+/// What the thread of the kernel that starts the others has started; empty where the kernel does not tell, and in
+/// containers, which have no such thread.
+fn of_kernel(text: &mut Vec<u8>) -> HashSet<i32> {
+    const STARTER: i32 = 2;
+    let stat =
+        read_into(text, &format!("/proc/{STARTER}/stat")).ok().and_then(|()| parse_stat(str::from_utf8(text).ok()?));
+    if !stat.is_some_and(|starter| starter.kernel) {
+        return HashSet::new();
+    }
+    let started = fs::read_to_string(format!("/proc/{STARTER}/task/{STARTER}/children")).unwrap_or_default();
+    started.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Reads a file of `/proc`, which the kernel writes anew for each opening: a read that does not fill the buffer was the

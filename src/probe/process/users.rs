@@ -1,6 +1,5 @@
 //! Names of users: those of `/etc/passwd`, and others through `getent`, which knows directories such as LDAP.
 
-use std::collections::HashMap;
 use std::fs;
 use std::process::Stdio;
 
@@ -8,23 +7,19 @@ use tokio::process::Command;
 
 use crate::probe::{Context, ProbeError};
 
-/// Names by number, as far as `/etc/passwd` has them.
+/// The text of `/etc/passwd`.
 #[derive(Debug)]
-pub struct Users(HashMap<u32, String>);
+pub struct Users(String);
 
 impl Users {
     pub fn read() -> Self {
-        let text = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let mut names = HashMap::new();
-        for (name, number) in text.lines().filter_map(parse_line) {
-            names.entry(number).or_insert_with(|| name.to_owned());
-        }
-        Self(names)
+        Self(fs::read_to_string("/etc/passwd").unwrap_or_default())
     }
 
     /// The number itself where there is no name.
     pub fn name(&self, number: u32) -> String {
-        self.0.get(&number).cloned().unwrap_or_else(|| number.to_string())
+        let known = self.0.lines().filter_map(parse_line).find(|(_, known)| *known == number);
+        known.map_or_else(|| number.to_string(), |(name, _)| name.to_owned())
     }
 }
 

@@ -12,7 +12,7 @@ use super::expression::When;
 use super::heartbeat::Heartbeat;
 use crate::model::fact::Subject;
 use crate::model::value::Value;
-use crate::probe::process::table::ProcessTable;
+use crate::probe::process::table::{ProcessTable, Scope};
 use crate::probe::{Context, ProbeError};
 
 /// How the daemon is called.
@@ -29,7 +29,7 @@ pub fn look(
     cx: &Context,
 ) -> Result<Vec<Subject>, ProbeError> {
     let crontabs = Crontabs::read();
-    let table = ProcessTable::now(cx)?;
+    let table = ProcessTable::now(Scope::Programs, cx)?;
     let runs = table.processes.iter().any(|process| DAEMONS.iter().any(|name| process.names().include(name)));
     let daemon = if runs || !table.hidden { Some(runs) } else { None };
     let (zone, zone_note) = zone_of_the_machine(cx);
