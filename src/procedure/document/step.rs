@@ -172,9 +172,15 @@ impl Document<'_> {
     /// step that cannot, such as the empty name of a service that the site does not have, are nobody's mistake.
     fn applies(&self, when: Option<&Expression>) -> Applies {
         let Some(when) = when.filter(|when| !when.is_of_steps_alone()) else { return Applies::Yes };
-        let lone = when.lone_name().and_then(|name| self.vars.get(name.strip_prefix("vars.")?));
-        if let Some(value) = lone.and_then(template::value_of) {
-            return if value.is_true() { Applies::Yes } else { Applies::Never };
+        let holds = |name: &str| Some(template::value_of(self.vars.get(name.strip_prefix("vars.")?)?)?.is_true());
+        if let Some(holds) = when.lone_name().and_then(holds) {
+            return if holds { Applies::Yes } else { Applies::Never };
+        }
+        match when.condition().and_then(holds) {
+            Some(false) => return Applies::Never,
+            // What reads a step cannot be told here.
+            Some(true) if when.vars().count() == 1 => return Applies::Yes,
+            _ => {}
         }
         let context = minijinja::context! { vars => template::context_of_some(self.vars, when.vars()) };
         // What reads a step cannot be told here, unless a variable before it decides alone.

@@ -82,8 +82,7 @@ fn roles(site: &Site, linted: &[Linted]) -> Diagnostics {
 
 /// Variables that nothing reads, and those that are called a secret and stand there as they are.
 fn variables(reader: &Reader, node: &Node, site: &Site, library: &Library, linted: &[Linted]) {
-    let templates: Vec<String> = templates(site).collect();
-    let texts = || linted.iter().map(|linted| linted.source.text.as_str()).chain(templates.iter().map(String::as_str));
+    let texts = || linted.iter().map(|linted| linted.source.text.as_str()).chain(templates(site));
     for (key, value) in node.map().unwrap_or_default() {
         if !texts().any(|text| has_word(text, &key.text)) {
             let near = nearest(&key.text, library.defaults().filter(|name| !site.vars.contains_key(*name)));

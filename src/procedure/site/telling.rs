@@ -32,7 +32,12 @@ pub struct Telling {
     pub templates: IndexMap<String, String>,
     /// The policies of the site and of its packs, read when the first of them is asked for.
     known: OnceLock<IndexMap<String, Policy>>,
+    /// The same for the texts of messages.
+    pub texts: OnceLock<Texts>,
 }
+
+/// Texts of messages by name, or why they cannot be read.
+pub type Texts = IndexMap<String, Result<String, String>>;
 
 /// Tracks, each a ladder, by severity.
 pub type Policy = IndexMap<String, Vec<Vec<Turn>>>;

@@ -62,6 +62,14 @@ impl Expression {
         self.reads.first().filter(|name| *name == self.text.trim()).map(String::as_str)
     }
 
+    /// The name that has to hold for the whole to hold: `vars.web_service and ...`.
+    #[must_use]
+    pub fn condition(&self) -> Option<&str> {
+        let (name, others) = self.text.trim().split_once(" and ")?;
+        let is_weaker = |word: &str| matches!(word, "or" | "if");
+        (self.reads.contains(name) && !others.split_ascii_whitespace().any(is_weaker)).then_some(name)
+    }
+
     /// A lone name is looked up; where nothing is found, the engine says why.
     fn value(&self, context: &Value) -> Result<Value, String> {
         let look = |name: &str| name.split('.').try_fold(context.clone(), |value, part| value.get_attr(part).ok());
@@ -183,6 +191,24 @@ mod tests {
             "a == 'ż'",
         ] {
             assert_eq!(reads(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_first_of_several_conditions_is() {
+        let condition = |text: &str| Expression::new(text).expect("an expression").condition().map(str::to_owned);
+        assert_eq!(condition(" vars.a and not (steps.b is passed) and vars.c"), Some("vars.a".to_owned()));
+        assert_eq!(condition("vars.a and steps.b.choice == 'or'"), Some("vars.a".to_owned()));
+        for text in [
+            "vars.a",
+            "not vars.a and vars.b",
+            "vars.a == 1 and vars.b",
+            "vars.a or vars.b and vars.c",
+            "vars.a and vars.b or vars.c",
+            "vars.a and vars.b if vars.c else vars.d",
+            "(vars.a and vars.b)",
+        ] {
+            assert_eq!(condition(text), None, "{text}");
         }
     }
 

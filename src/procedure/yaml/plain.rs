@@ -15,9 +15,7 @@ const MAX_KEY: usize = 256;
 /// The document; nothing when it takes more than this to read it.
 #[must_use]
 pub fn parse(text: &str) -> Option<Node> {
-    // The first look takes many bytes at once, and is enough for most files.
-    let is_odd = |byte: u8| u8::from(byte != b'\n') & u8::from(!(b' '..=b'~').contains(&byte));
-    if text.bytes().fold(0, |odd, byte| odd | is_odd(byte)) != 0 && !text.chars().all(is_usual) {
+    if !is_usual(text.as_bytes()) {
         return None;
     }
     let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, line: 0, nodes: 0 };
@@ -26,10 +24,23 @@ pub fn parse(text: &str) -> Option<Node> {
     reader.is_at_end().then_some(node)
 }
 
-/// Neither a tab nor a carriage return, and nothing that is invisible or breaks lines elsewhere.
-fn is_usual(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{a0}'..)
-        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+/// Whether there is neither a tab nor a carriage return, and nothing that is invisible or breaks lines elsewhere.
+fn is_usual(text: &[u8]) -> bool {
+    // Both looks take many bytes at once.
+    let is_odd = |byte: u8| u8::from(byte < b' ') & u8::from(byte != b'\n') | u8::from(byte == 0x7f);
+    if text.iter().fold(0, |odd, &byte| odd | is_odd(byte)) != 0 {
+        return false;
+    }
+    // U+0080 to U+009F, U+2028 and U+2029, U+FEFF, U+FFFE and U+FFFF.
+    !memchr::memchr3_iter(0xc2, 0xe2, 0xef, text).any(|at| {
+        matches!(
+            text[at..],
+            [0xc2, 0x80..=0x9f, ..]
+                | [0xe2, 0x80, 0xa8 | 0xa9, ..]
+                | [0xef, 0xbb, 0xbf, ..]
+                | [0xef, 0xbf, 0xbe | 0xbf, ..]
+        )
+    })
 }
 
 /// Where a scalar stands: in brackets more characters end it.
@@ -44,6 +55,17 @@ struct Scalar<'t> {
     text: Cow<'t, str>,
     quoted: bool,
 }
+
+/// The bytes at which a plain scalar may end.
+const MAY_END: [bool; 256] = {
+    let mut may_end = [false; 256];
+    let mut ends = b"\n:#,[]{}".as_slice();
+    while let [first, others @ ..] = ends {
+        may_end[*first as usize] = true;
+        ends = others;
+    }
+    may_end
+};
 
 /// Functions that read something return nothing when they do not know what stands there.
 struct Reader<'t> {
@@ -413,20 +435,34 @@ impl<'t> Reader<'t> {
         if !begins {
             return None;
         }
-        let mut end = start;
-        for (at, byte) in self.bytes.iter().enumerate().skip(start) {
-            match byte {
-                b'a'..=b'z' => {}
-                b'\n' => break,
-                b' ' => continue,
-                b':' if is_end(self.bytes, at + 1) => break,
-                b'#' if self.bytes[at - 1] == b' ' => break,
-                _ if is_end(self.bytes, at) => break,
-                _ => {}
+        let mut at = start;
+        loop {
+            at += self.bytes[at..].iter().take_while(|&&byte| !MAY_END[usize::from(byte)]).count();
+            match self.bytes.get(at) {
+                None | Some(b'\n') => break,
+                Some(b':') if is_end(self.bytes, at + 1) => break,
+                Some(b'#') if self.bytes[at - 1] == b' ' => break,
+                Some(b',' | b'[' | b']' | b'{' | b'}') if place == Place::Brackets => break,
+                Some(_) => at += 1,
             }
-            end = at + 1;
         }
+        let end = start + self.bytes[start..at].trim_ascii_end().len();
         self.at = end;
         Some(Scalar { span: start..end, text: Cow::Borrowed(&self.text[start..end]), quoted: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_the_parser_treats_in_its_own_way_are_not_usual() {
+        let is_odd = |c: char| {
+            c.is_control() && c != '\n' || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+        };
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_usual(format!("a{c}b").as_bytes()), !is_odd(c), "{c:?}");
+        }
     }
 }
