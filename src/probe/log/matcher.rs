@@ -1,5 +1,7 @@
 //! Which lines count: found in large pieces of text at once, which is many times faster than line by line.
 
+use std::sync::OnceLock;
+
 use memchr::{memchr, memrchr};
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -10,8 +12,8 @@ use crate::model::pattern;
 #[derive(Clone, Debug)]
 pub struct Matcher {
     /// Absent: every entry is wanted.
-    wanted: Option<Regex>,
-    unwanted: Option<Regex>,
+    wanted: Option<Finder>,
+    unwanted: Option<Finder>,
     /// A pattern speaks of the ends of the text, which must be those of the line.
     by_line: bool,
 }
@@ -66,12 +68,102 @@ fn is_about_ends(pattern: &str) -> bool {
     pattern.contains(r"\A") || pattern.contains(r"\z") || pattern.split("(?").skip(1).any(takes_flags)
 }
 
-fn one_of(input: &'static str, patterns: &[String], ignore_case: bool) -> Result<Option<Regex>, InputError> {
+fn one_of(input: &'static str, patterns: &[String], ignore_case: bool) -> Result<Option<Finder>, InputError> {
     if patterns.is_empty() {
         return Ok(None);
     }
-    let all = joined(patterns);
-    compile(&all, ignore_case).map(Some).map_err(|error| bad_pattern(input, &all, &error.to_string()))
+    Finder::new(patterns, ignore_case)
+        .map(Some)
+        .map_err(|error| bad_pattern(input, &joined(patterns), &error.to_string()))
+}
+
+/// Finds what one of several patterns matches.
+#[derive(Clone, Debug)]
+struct Finder {
+    /// The patterns, if they are words alone: small texts need no engine.
+    words: Option<Words>,
+    pattern: String,
+    ignore_case: bool,
+    /// Made for the first text that needs it.
+    engine: OnceLock<Regex>,
+}
+
+/// Looking through more bytes than that takes longer than making an engine that is many times faster.
+const SMALL: usize = 64 * 1024;
+
+impl Finder {
+    fn new(patterns: &[String], ignore_case: bool) -> Result<Self, regex::Error> {
+        let pattern = joined(patterns);
+        let words = if pattern.len() <= pattern::SURE { Words::of(patterns, ignore_case) } else { None };
+        let engine = match words {
+            Some(_) => OnceLock::new(),
+            None => OnceLock::from(compile(&pattern, ignore_case)?),
+        };
+        Ok(Self { words, pattern, ignore_case, engine })
+    }
+
+    /// The start and the end of the first match at `from` or behind it.
+    fn find_at(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+        if let Some(words) = self.words.as_ref().filter(|_| text.len() <= SMALL) {
+            return words.find_at(text, from);
+        }
+        let engine =
+            self.engine.get_or_init(|| compile(&self.pattern, self.ignore_case).expect("a few words can be compiled"));
+        engine.find_at(text, from).map(|found| (found.start(), found.end()))
+    }
+
+    fn is_match(&self, text: &[u8]) -> bool {
+        self.find_at(text, 0).is_some()
+    }
+}
+
+/// Words that are looked for as they are.
+#[derive(Clone, Debug)]
+struct Words {
+    alternatives: Vec<Vec<u8>>,
+    ignore_case: bool,
+    /// The bytes with which a word may begin.
+    begins: [bool; 256],
+}
+
+impl Words {
+    /// Nothing if a pattern is more than words and alternatives.
+    fn of(patterns: &[String], ignore_case: bool) -> Option<Self> {
+        let words: Vec<&str> =
+            patterns.iter().map(|pattern| pattern::words_of(pattern)).collect::<Option<Vec<_>>>()?.concat();
+        let is_plain = |word: &&str| {
+            // Beyond ASCII only the engine knows which letters are the same.
+            !word.is_empty() && !word.contains(['\r', '\n']) && (word.is_ascii() || !ignore_case)
+        };
+        if !words.iter().all(is_plain) {
+            return None;
+        }
+        let mut begins = [false; 256];
+        for first in words.iter().map(|word| word.as_bytes()[0]) {
+            begins[usize::from(first)] = true;
+            if ignore_case {
+                begins[usize::from(first.to_ascii_lowercase())] = true;
+                begins[usize::from(first.to_ascii_uppercase())] = true;
+            }
+        }
+        let alternatives = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        Some(Self { alternatives, ignore_case, begins })
+    }
+
+    fn find_at(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+        let is_here = |at: usize, word: &[u8]| {
+            text.get(at..at + word.len())
+                .is_some_and(|here| if self.ignore_case { here.eq_ignore_ascii_case(word) } else { here == word })
+        };
+        let mut at = from;
+        loop {
+            at += text.get(at..)?.iter().position(|&byte| self.begins[usize::from(byte)])?;
+            if let Some(word) = self.alternatives.iter().find(|word| is_here(at, word)) {
+                return Some((at, at + word.len()));
+            }
+            at += 1;
+        }
+    }
 }
 
 fn joined(patterns: &[String]) -> String {
@@ -118,14 +210,13 @@ impl Iterator for MatchingLines<'_> {
                 }
                 line
             } else {
-                let found = wanted.find_at(self.text, self.at)?;
-                if found.start() == self.text.len() && self.text.ends_with(b"\n") {
+                let (from, to) = wanted.find_at(self.text, self.at)?;
+                if from == self.text.len() && self.text.ends_with(b"\n") {
                     return None;
                 }
-                let start =
-                    memrchr(b'\n', &self.text[self.at..found.start()]).map_or(self.at, |newline| self.at + newline + 1);
-                let end = line_end(self.text, found.start());
-                if found.end() > end {
+                let start = memrchr(b'\n', &self.text[self.at..from]).map_or(self.at, |newline| self.at + newline + 1);
+                let end = line_end(self.text, from);
+                if to > end {
                     // The pattern runs on into the next line. Looking line by line from here is right, and it is
                     // bounded, where each such match could run to the end of the text.
                     self.by_line = true;
@@ -154,4 +245,35 @@ fn without_return(line: &[u8]) -> &[u8] {
 /// The offset of the newline that ends the line at `at`, or the end of the text.
 pub fn line_end(text: &[u8], at: usize) -> usize {
     memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_where_the_engine_finds_them() {
+        let texts = ["an Error, err\nERRor: e", "", "e", "abab", "err\u{17f}\u{212a}k", "ż Ż aż"];
+        let mut looked = 0;
+        for patterns in [vec!["error"], vec!["err", "error"], vec!["error|e"], vec!["ab", "b|ba"], vec!["k"], vec!["ż"]]
+        {
+            let patterns: Vec<String> = patterns.into_iter().map(str::to_owned).collect();
+            for ignore_case in [false, true] {
+                let Some(words) = Words::of(&patterns, ignore_case) else { continue };
+                let engine = compile(&joined(&patterns), ignore_case).expect("a pattern");
+                for text in texts.map(str::as_bytes) {
+                    for from in 0..=text.len() {
+                        let found = engine.find_at(text, from).map(|found| (found.start(), found.end()));
+                        assert_eq!(words.find_at(text, from), found, "{patterns:?} {ignore_case} {text:?} {from}");
+                        looked += 1;
+                    }
+                }
+            }
+        }
+        assert!(looked > 500, "{looked}");
+        for odd in ["a.b", "", "a|", "a\nb", "(a)"] {
+            assert!(Words::of(&[odd.to_owned()], false).is_none(), "{odd:?}");
+        }
+        assert!(Words::of(&["ż".to_owned()], true).is_none());
+    }
 }
