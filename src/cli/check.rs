@@ -151,9 +151,10 @@ async fn supervise(
     };
     threads::make();
     let stop = Stop::default();
-    tokio::spawn(listen_for_signals(stop.clone()));
     let (sender, receiver) = unbounded_channel();
-    let engine = tokio::spawn(engine::run(planned, settings, sender, stop));
+    let engine = tokio::spawn(engine::run(planned, settings, sender, stop.clone()));
+    // Behind the engine: the first looks are under way meanwhile.
+    tokio::spawn(listen_for_signals(stop));
     let last = relay(receiver, &scribe, &mut listeners).await?;
     let ended = engine.await.map_err(|error| {
         Failure::new(format!("the engine broke down: {error}"), "this is a mistake in opsctl; please report it")

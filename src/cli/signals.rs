@@ -1,6 +1,6 @@
 //! The signals that ask the program to end.
 
-use std::io;
+use std::io::{self, Read as _};
 
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
@@ -43,7 +43,12 @@ pub fn exit_of(signal: Signal) -> Exit {
 }
 
 fn ignores_hangup() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // It has no size that could be asked for, and each reading of a part costs as much as one of it all.
+    let mut status = String::with_capacity(4096);
+    let read = std::fs::File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
+    if read.is_err() {
+        return false;
+    }
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     ignored.is_some_and(|ignored| ignored & 1 != 0)
 }

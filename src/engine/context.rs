@@ -8,12 +8,13 @@ use crate::model::event::StepResult;
 use crate::model::id::ProcedureId;
 use crate::model::outcome::Outcome;
 use crate::procedure::document::Work;
+use crate::procedure::template::context_of;
 
 impl Run {
     /// What expressions see: `vars`, `steps`, `run`, and the variables by their own names.
     pub fn context(&self, procedure: usize) -> minijinja::Value {
         let planned = &self.planned[procedure];
-        let vars = self.vars[procedure].clone();
+        let vars = self.vars[procedure].get_or_init(|| context_of(&planned.vars)).clone();
         let mut steps = serde_json::Map::new();
         for (step, result) in planned.procedure.steps.iter().zip(&self.results[procedure]) {
             let Some(result) = result else { continue };

@@ -32,13 +32,24 @@ impl Recorder {
     }
 
     /// Sends the event on; nobody listening is not an error of the run.
+    pub fn send(&mut self, kind: EventKind) {
+        let event = self.next(kind);
+        self.events.send(event).ok();
+    }
+
+    /// As [`Self::send`], for the sender to keep as well.
     pub fn record(&mut self, kind: EventKind) -> Event {
+        let event = self.next(kind);
+        self.events.send(event.clone()).ok();
+        event
+    }
+
+    fn next(&mut self, kind: EventKind) -> Event {
         self.seq += 1;
         let mut event = Event { seq: self.seq, at: Utc::now(), elapsed: self.before + self.begin.elapsed(), kind };
         if !self.mask.is_empty() {
             event.mask(&self.mask);
         }
-        self.events.send(event.clone()).ok();
         event
     }
 

@@ -1,7 +1,7 @@
 //! A run: which step is next, and what is known so far.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -16,7 +16,6 @@ use crate::model::id::{ProcedureId, StepId};
 use crate::model::outcome::{Exit, Outcome, Skip};
 use crate::model::record::Record;
 use crate::procedure::document::{Step, Work, waits_for};
-use crate::procedure::template::context_of;
 
 /// What comes after a step that is alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,8 +27,8 @@ pub enum Flow {
 
 pub struct Run {
     pub planned: Arc<Vec<Planned>>,
-    /// By procedure: its variables, as expressions see them.
-    pub vars: Vec<minijinja::Value>,
+    /// By procedure: its variables, as expressions see them; made for the first one that does.
+    pub vars: Vec<OnceLock<minijinja::Value>>,
     pub settings: Arc<Settings>,
     pub stop: Stop,
     pub looker: Arc<Looker>,
@@ -70,7 +69,7 @@ impl Run {
             called: caller.iter().map(Option::is_none).collect(),
             caller,
             halted: None,
-            vars: planned.iter().map(|planned| context_of(&planned.vars)).collect(),
+            vars: vec![OnceLock::new(); planned.len()],
             results: planned.iter().map(|planned| vec![None; planned.procedure.steps.len()]).collect(),
             begins: vec![None; planned.len()],
             outcomes: vec![None; planned.len()],
@@ -118,9 +117,10 @@ impl Run {
 
     /// Records, and knows it from now on.
     pub fn note(&mut self, kind: EventKind, recorder: &mut Recorder) {
-        let event = recorder.record(kind);
-        if self.settings.mode != Mode::Check {
-            self.record.apply(&event);
+        if self.settings.mode == Mode::Check {
+            recorder.send(kind);
+        } else {
+            self.record.apply(&recorder.record(kind));
         }
     }
 

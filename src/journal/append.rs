@@ -33,6 +33,18 @@ impl Journal {
         Ok(())
     }
 
+    /// Links `entries` that will be recorded to the chain as it is now, while there is time: unless another program
+    /// records before, this need not be done when somebody waits for the record. Does nothing while the journal is busy.
+    pub fn foresee(&self, run: RunId, entries: &mut [Entry]) {
+        let Ok(book) = self.book.try_lock() else { return };
+        let Some(End { head, .. }) = &book.end else { return };
+        let (run, mut before) = (run.to_string(), head.hash.as_str());
+        for entry in entries {
+            let Ok(hash) = entry.link(before, &run) else { return };
+            before = hash;
+        }
+    }
+
     /// Looks where the chain ends: the first events of a run need not look for it, and its history ends there.
     pub async fn look_for_end(&self) -> Result<(), JournalError> {
         let mut book = self.book.lock().await;
@@ -210,9 +222,8 @@ fn add(
     for entry in &mut *entries {
         *newest += 1;
         entry.move_to(*newest)?;
-        let text = entry.text()?;
-        head.advance(run, text);
-        rows.push((head.clone(), i64::try_from(entry.seq).unwrap_or(i64::MAX), text));
+        head.advance(entry.link(&head.hash, run)?);
+        rows.push((head.clone(), i64::try_from(entry.seq).unwrap_or(i64::MAX), entry.text()?));
     }
     script.values(
         "INSERT INTO events (id, run, seq, event, hash) ",

@@ -149,7 +149,12 @@ async fn write(
     let journal = opening.end().await;
     let mut wrong = journal.clone().err();
     opened.send(Some(journal.clone())).ok();
-    while let Some(Batch { entries, answers }) = Batch::gather(&mut orders, &mut wanted).await {
+    let foresee = |entries: &mut [Entry]| {
+        if let Ok(journal) = &journal {
+            journal.foresee(run, entries);
+        }
+    };
+    while let Some(Batch { entries, answers }) = Batch::gather(&mut orders, &mut wanted, foresee).await {
         let last = entries.last().map_or(0, |entry| entry.seq);
         // After an error nothing more is written: a record with a hole would look complete.
         if let (Ok(journal), None) = (&journal, &wrong)
@@ -178,8 +183,13 @@ struct Batch {
 }
 
 impl Batch {
-    /// The next orders, and those that come soon behind them; nothing when no more will come.
-    async fn gather(orders: &mut UnboundedReceiver<Order>, wanted: &mut watch::Receiver<u64>) -> Option<Self> {
+    /// The next orders, and those that come soon behind them, for which is prepared meanwhile; nothing when no more
+    /// will come.
+    async fn gather(
+        orders: &mut UnboundedReceiver<Order>,
+        wanted: &mut watch::Receiver<u64>,
+        prepare: impl Fn(&mut [Entry]),
+    ) -> Option<Self> {
         let mut batch = Self::default();
         batch.add(orders.recv().await?);
         let soon = tokio::time::sleep(LINGER);
@@ -192,6 +202,7 @@ impl Batch {
             if !batch.answers.is_empty() || batch.entries.first().is_some_and(|entry| entry.seq <= awaited) {
                 return Some(batch);
             }
+            prepare(&mut batch.entries);
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => batch.add(order),
