@@ -1,11 +1,12 @@
 //! The signals that ask the program to end.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 
 use crate::model::outcome::Exit;
+use crate::probe::proc_file;
 
 pub struct Signals {
     interrupt: unix::Signal,
@@ -43,12 +44,8 @@ pub fn exit_of(signal: Signal) -> Exit {
 }
 
 fn ignores_hangup() -> bool {
-    // It has no size that could be asked for, and each reading of a part costs as much as one of it all.
-    let mut status = String::with_capacity(4096);
-    let read = std::fs::File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
-    if read.is_err() {
-        return false;
-    }
+    let status = proc_file::read("/proc/self/status").unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
     ignored.is_some_and(|ignored| ignored & 1 != 0)
 }

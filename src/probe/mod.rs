@@ -53,6 +53,7 @@ pub mod packages;
 pub mod ping;
 pub mod port;
 pub mod pressure;
+pub mod proc_file;
 pub mod process;
 pub mod reboot;
 pub mod redis;

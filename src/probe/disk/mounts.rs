@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use crate::probe::ProbeError;
+use crate::probe::{ProbeError, proc_file};
 
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
@@ -107,7 +106,7 @@ impl Mount {
 
 impl MountTable {
     pub fn read() -> Result<Self, ProbeError> {
-        let text = fs::read(MOUNTINFO)
+        let text = proc_file::read(MOUNTINFO)
             .map_err(|error| ProbeError::io(MOUNTINFO, &error).help("opsctl needs the /proc file system"))?;
         Ok(Self::parse(&text))
     }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::command_line;
-use crate::probe::{Context, ProbeError};
+use crate::probe::{Context, ProbeError, proc_file};
 
 /// The whole list of arguments of one process: more than Linux lets a program have in one piece.
 const MOST_ARGUMENTS: usize = 2 * 1024 * 1024;
@@ -324,8 +324,8 @@ fn of_kernel(text: &mut Vec<u8>) -> HashSet<i32> {
     if !stat.is_some_and(|starter| starter.kernel) {
         return HashSet::new();
     }
-    let started = fs::read_to_string(format!("/proc/{STARTER}/task/{STARTER}/children")).unwrap_or_default();
-    started.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let started = proc_file::read(&format!("/proc/{STARTER}/task/{STARTER}/children")).unwrap_or_default();
+    String::from_utf8_lossy(&started).split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Reads a file of `/proc`, which the kernel writes anew for each opening: a read that does not fill the buffer was the
