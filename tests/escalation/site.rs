@@ -120,6 +120,18 @@ fn a_text_comes_from_the_pack_and_the_site_may_say_it_differently() {
 }
 
 #[test]
+fn a_text_that_cannot_be_read_is_named_in_one_line() {
+    let outage = "title: Outage\nsteps:\n  - id: tell\n    notify: { to: it-team, message: { template: notice } }\n";
+    let case = Case::new("site-unread")
+        .site(SITE)
+        .procedure("emergency/outage.yaml", outage)
+        .file("pack/templates/notice.txt/inside", "a folder where a text should be");
+    let says =
+        "error: pack/emergency/outage.yaml:3: step `tell`: pack/templates/notice.txt is not a file; check the path\n";
+    case.run(["lint"]).exits(3).says_on_stderr(says);
+}
+
+#[test]
 fn the_notices_of_the_helpdesk_need_nothing_but_the_run() {
     for name in ["outage-notice", "restored-notice", "security-notice", "data-loss-notice"] {
         let outage = format!(

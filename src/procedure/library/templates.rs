@@ -4,7 +4,7 @@ use std::fs::DirEntry;
 use std::path::PathBuf;
 
 use super::{SHIPPED, read_source};
-use crate::procedure::diagnostic::suggestion;
+use crate::procedure::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::procedure::site::telling::Texts;
 use crate::procedure::site::{PackRef, Site};
 
@@ -54,7 +54,7 @@ fn of_pack(pack: &PackRef) -> Vec<(String, Result<String, String>)> {
             let read = |file: PathBuf| read_source(&file).map(|source| source.text.clone());
             let named = |entry: DirEntry| {
                 let name = entry.file_name().to_str()?.strip_suffix(ENDING)?.to_owned();
-                Some((name, read(entry.path()).map_err(|wrong| wrong.render(false).trim().to_owned())))
+                Some((name, read(entry.path()).map_err(|wrong| in_one_line(&wrong))))
             };
             let entries = std::fs::read_dir(folder.join(FOLDER)).into_iter().flatten().flatten();
             entries.filter_map(named).collect()
@@ -62,4 +62,13 @@ fn of_pack(pack: &PackRef) -> Vec<(String, Result<String, String>)> {
     };
     texts.sort();
     texts
+}
+
+/// It has no place of its own in the file that names the text.
+fn in_one_line(wrong: &Diagnostics) -> String {
+    let told = |wrong: &Diagnostic| {
+        let help = wrong.help.iter().map(String::as_str);
+        std::iter::once(wrong.message.as_str()).chain(help).collect::<Vec<_>>().join("; ")
+    };
+    wrong.0.iter().map(told).collect::<Vec<_>>().join("; ")
 }
