@@ -153,7 +153,7 @@ async fn supervise(
     let stop = Stop::default();
     let (sender, receiver) = unbounded_channel();
     let engine = tokio::spawn(engine::run(planned, settings, sender, stop.clone()));
-    // Behind the engine: the first looks are under way meanwhile.
+    // Behind the engine: the first looks are under way meanwhile. An action waits for its record, and so for this.
     tokio::spawn(listen_for_signals(stop));
     let last = relay(receiver, &scribe, &mut listeners).await?;
     let ended = engine.await.map_err(|error| {

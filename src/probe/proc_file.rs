@@ -1,4 +1,4 @@
-//! Files of `/proc` and of control groups, which the kernel writes as they are read.
+//! Files of `/proc`, which the kernel writes as they are read.
 
 use std::fs::File;
 use std::io::{self, Read};
