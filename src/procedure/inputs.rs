@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use super::decode::Reader;
 use super::diagnostic::suggestion;
+use super::template;
 use super::yaml::{Node, NodeKind};
 use crate::model::id::ProcedureId;
 use crate::model::input::{Input, InputSpec, InputType, Inputs, Need};
@@ -38,7 +39,7 @@ pub fn read(
 }
 
 fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], around: &Surroundings<'_>) -> Inputs {
-    let mut inputs = Vec::new();
+    let mut inputs = Vec::with_capacity(specs.len());
     let nothing = Vec::new();
     let entries = match &node.kind {
         NodeKind::Map(entries) => entries,
@@ -96,7 +97,7 @@ fn is_empty(node: &Node) -> bool {
 }
 
 fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>) -> Option<Input> {
-    if contains_late(node) {
+    if template::waits(node) {
         return None;
     }
     let name = &std::fmt::from_fn(|f| write!(f, "`{}`", spec.name));
@@ -200,15 +201,6 @@ fn procedure(reader: &Reader, node: &Node, name: impl Display + Copy, around: &S
             None
         }
         _ => Some(text),
-    }
-}
-
-fn contains_late(node: &Node) -> bool {
-    match &node.kind {
-        NodeKind::Late(_) => true,
-        NodeKind::Scalar { .. } => false,
-        NodeKind::List(items) => items.iter().any(contains_late),
-        NodeKind::Map(entries) => entries.iter().any(|(_, value)| contains_late(value)),
     }
 }
 

@@ -9,7 +9,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::decode::Reader;
 use super::diagnostic::suggestion;
-use super::yaml::{Node, NodeKind};
+use super::yaml::{Key, Node, NodeKind};
 
 mod expression;
 pub mod scan;
@@ -92,31 +92,37 @@ fn lone_name(text: &str) -> Option<&str> {
 /// Puts the site's variables into every template below `node`; what needs the results of the run stays as
 /// [`NodeKind::Late`], and everything else that cannot be resolved is an error.
 pub fn resolve<'n>(node: &'n Node, vars: &Vars, reader: &Reader) -> Cow<'n, Node> {
-    if !has_template(node) {
-        return Cow::Borrowed(node);
-    }
-    let inner = |node| resolve(node, vars, reader).into_owned();
-    let kind = match &node.kind {
-        NodeKind::Scalar { text, .. } => return Cow::Owned(scalar(node, text, vars, reader)),
-        NodeKind::Late(_) => return Cow::Borrowed(node),
-        NodeKind::List(items) => NodeKind::List(items.iter().map(inner).collect()),
-        NodeKind::Map(entries) => {
-            NodeKind::Map(entries.iter().map(|(key, value)| (key.clone(), inner(value))).collect())
-        }
-    };
-    Cow::Owned(Node { span: node.span.clone(), kind })
+    changed(node, vars, reader).map_or(Cow::Borrowed(node), Cow::Owned)
 }
 
-fn has_template(node: &Node) -> bool {
-    match &node.kind {
-        NodeKind::Scalar { text, .. } => {
-            let opens = |at: usize| matches!(text.as_bytes().get(at + 1), Some(b'{' | b'%'));
-            memchr::memchr_iter(b'{', text.as_bytes()).any(opens)
+/// With the variables in it; `None` where no template stands.
+fn changed(node: &Node, vars: &Vars, reader: &Reader) -> Option<Node> {
+    let inner = |node: &Node| changed(node, vars, reader);
+    let kind = match &node.kind {
+        NodeKind::Scalar { text, .. } => return has_template(text).then(|| scalar(node, text, vars, reader)),
+        NodeKind::Late(_) => return None,
+        NodeKind::List(items) => NodeKind::List(each_changed(items, inner)?),
+        NodeKind::Map(entries) => {
+            let inner = |(key, value): &(Key, Node)| Some((key.clone(), inner(value)?));
+            NodeKind::Map(each_changed(entries, inner)?)
         }
-        NodeKind::Late(_) => false,
-        NodeKind::List(items) => items.iter().any(has_template),
-        NodeKind::Map(entries) => entries.iter().any(|(_, value)| has_template(value)),
-    }
+    };
+    Some(Node { span: node.span.clone(), kind })
+}
+
+/// With a copy of each that does not change; `None` when none of them does.
+fn each_changed<T: Clone>(items: &[T], change: impl Fn(&T) -> Option<T>) -> Option<Vec<T>> {
+    let (first, new) = items.iter().enumerate().find_map(|(at, item)| Some((at, change(item)?)))?;
+    let mut all = Vec::with_capacity(items.len());
+    all.extend_from_slice(&items[..first]);
+    all.push(new);
+    all.extend(items[first + 1..].iter().map(|item| change(item).unwrap_or_else(|| item.clone())));
+    Some(all)
+}
+
+fn has_template(text: &str) -> bool {
+    let opens = |at: usize| matches!(text.as_bytes().get(at + 1), Some(b'{' | b'%'));
+    memchr::memchr_iter(b'{', text.as_bytes()).any(opens)
 }
 
 fn scalar(node: &Node, text: &str, vars: &Vars, reader: &Reader) -> Node {

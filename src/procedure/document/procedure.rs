@@ -98,7 +98,9 @@ impl Document<'_> {
                     "add a step; `opsctl explain http` shows one",
                 );
             } else {
-                for item in self.reader.items(node, "`steps`") {
+                let items = self.reader.items(node, "`steps`");
+                list.expect(items.len());
+                for item in items {
                     if item.get("section").is_some() {
                         self.section(item, &mut list);
                     } else {
@@ -118,7 +120,9 @@ impl Document<'_> {
         list.sections.push(Section { title, budget });
         let index = list.sections.len() - 1;
         let Some(steps) = fields.required(reader, "steps", "a section") else { return };
-        for item in reader.items(steps, "`steps`") {
+        let items = reader.items(steps, "`steps`");
+        list.expect(items.len());
+        for item in items {
             self.one_step(item, Some(index), list);
         }
     }
@@ -149,4 +153,12 @@ struct StepList {
     references: Vec<References>,
     broken: HashSet<String>,
     sections: Vec<Section>,
+}
+
+impl StepList {
+    /// Makes room for `more` steps.
+    fn expect(&mut self, more: usize) {
+        self.steps.reserve(more);
+        self.references.reserve(more);
+    }
 }

@@ -18,7 +18,8 @@ pub fn parse(text: &str) -> Option<Node> {
     if !is_usual(text.as_bytes()) {
         return None;
     }
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, line: 0, nodes: 0 };
+    let (items, entries) = (Vec::new(), Vec::new());
+    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, line: 0, nodes: 0, items, entries };
     reader.reach_content()?;
     let node = reader.block(0, 0)?;
     reader.is_at_end().then_some(node)
@@ -75,6 +76,10 @@ struct Reader<'t> {
     /// Where the line of `at` begins.
     line: usize,
     nodes: usize,
+    /// Of the collections that have begun and not ended, the inner ones behind the outer ones: so each is made when it
+    /// is known how large it is.
+    items: Vec<Node>,
+    entries: Vec<(Key, Node)>,
 }
 
 impl<'t> Reader<'t> {
@@ -146,8 +151,7 @@ impl<'t> Reader<'t> {
 
     fn block_list(&mut self, depth: usize) -> Option<Node> {
         self.count(depth)?;
-        let (start, column) = (self.at, self.column());
-        let mut items = Vec::new();
+        let (start, column, first) = (self.at, self.column(), self.items.len());
         while self.is_mark(b'-') && self.column() == column {
             self.at += 1;
             if self.ends_line() {
@@ -156,8 +160,10 @@ impl<'t> Reader<'t> {
             if self.column() <= column {
                 return None;
             }
-            items.push(self.block(column + 1, depth + 1)?);
+            let item = self.block(column + 1, depth + 1)?;
+            self.items.push(item);
         }
+        let items = self.items.split_off(first);
         let span = start..items.last()?.span.end;
         (self.is_at_end() || self.column() <= column).then_some(Node { span, kind: NodeKind::List(items) })
     }
@@ -165,8 +171,7 @@ impl<'t> Reader<'t> {
     /// `key` was read; its colon is next.
     fn block_map(&mut self, mut key: Scalar<'t>, column: usize, depth: usize) -> Option<Node> {
         self.count(depth)?;
-        let start = key.span.start;
-        let mut entries = Vec::new();
+        let (start, first) = (key.span.start, self.entries.len());
         loop {
             self.at += 1;
             let value = if self.ends_line() {
@@ -178,9 +183,9 @@ impl<'t> Reader<'t> {
                 self.rest_of_line(column + 1, depth + 1)?
             };
             let end = value.span.end;
-            self.add(&mut entries, key, value, depth + 1)?;
+            self.add(first, key, value, depth + 1)?;
             if self.is_at_end() || self.column() < column {
-                return Some(Node { span: start..end, kind: NodeKind::Map(entries) });
+                return Some(Node { span: start..end, kind: NodeKind::Map(self.entries.split_off(first)) });
             }
             if self.column() > column {
                 return None;
@@ -285,19 +290,18 @@ impl<'t> Reader<'t> {
 
     fn flow_list(&mut self, least: usize, depth: usize) -> Option<Node> {
         self.count(depth)?;
-        let start = self.at;
-        let mut items = Vec::new();
+        let (start, first) = (self.at, self.items.len());
         while !self.closes(b']', least)? {
-            items.push(self.leaf(Place::Brackets, least, depth + 1)?);
+            let item = self.leaf(Place::Brackets, least, depth + 1)?;
+            self.items.push(item);
             self.reach_comma(b']', least)?;
         }
-        Some(Node { span: start..self.at, kind: NodeKind::List(items) })
+        Some(Node { span: start..self.at, kind: NodeKind::List(self.items.split_off(first)) })
     }
 
     fn flow_map(&mut self, least: usize, depth: usize) -> Option<Node> {
         self.count(depth)?;
-        let start = self.at;
-        let mut entries = Vec::new();
+        let (start, first) = (self.at, self.entries.len());
         while !self.closes(b'}', least)? {
             let key = self.scalar(Place::Brackets)?;
             if !self.is_key(&key) {
@@ -306,10 +310,10 @@ impl<'t> Reader<'t> {
             self.at += 1;
             self.skip_lines(least)?;
             let value = self.leaf(Place::Brackets, least, depth + 1)?;
-            self.add(&mut entries, key, value, depth + 1)?;
+            self.add(first, key, value, depth + 1)?;
             self.reach_comma(b'}', least)?;
         }
-        Some(Node { span: start..self.at, kind: NodeKind::Map(entries) })
+        Some(Node { span: start..self.at, kind: NodeKind::Map(self.entries.split_off(first)) })
     }
 
     /// From an opening bracket or a comma to what follows; whether this was the closing bracket, which is skipped.
@@ -350,13 +354,14 @@ impl<'t> Reader<'t> {
         is_key
     }
 
-    fn add(&mut self, entries: &mut Vec<(Key, Node)>, key: Scalar<'_>, value: Node, depth: usize) -> Option<()> {
+    /// Adds to the mapping whose entries begin at `first`.
+    fn add(&mut self, first: usize, key: Scalar<'_>, value: Node, depth: usize) -> Option<()> {
         self.count(depth)?;
         let Scalar { span, text, .. } = key;
-        if entries.iter().any(|(known, _)| known.text == text) {
+        if self.entries[first..].iter().any(|(known, _)| known.text == text) {
             return None;
         }
-        entries.push((Key { span, text: text.into() }, value));
+        self.entries.push((Key { span, text: text.into() }, value));
         Some(())
     }
 
