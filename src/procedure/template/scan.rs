@@ -2,6 +2,8 @@
 //! what it reads, and finds an unknown test or filter only when it gets there.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use minijinja::ErrorKind;
 
@@ -179,10 +181,18 @@ impl<'t> Word<'t> {
     }
 }
 
-/// Whether the engine knows the test or filter that is asked for.
+/// Whether the engine knows the test or filter that is asked for. It is asked once for each: most procedures use the
+/// same few.
 fn exists(question: &str) -> bool {
+    static ANSWERS: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
+    let answers = || ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(&known) = answers().get(question) {
+        return known;
+    }
     let answer = super::environment().compile_expression(question).and_then(|compiled| compiled.eval(()));
-    !answer.is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownTest | ErrorKind::UnknownFilter))
+    let known = !answer.is_err_and(|error| matches!(error.kind(), ErrorKind::UnknownTest | ErrorKind::UnknownFilter));
+    answers().insert(question.to_owned(), known);
+    known
 }
 
 fn words_of(text: &str) -> Vec<Word<'_>> {
