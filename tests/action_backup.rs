@@ -1,8 +1,12 @@
 //! The backup action against real servers and folders: what it makes can be restored, and nothing is overwritten.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use opsctl::action::Changed;
 use opsctl::model::fact::Subject;
@@ -10,7 +14,9 @@ use opsctl::model::value::Value;
 use serde_json::json;
 
 use crate::support::act::Act;
+use crate::support::again::again_under;
 use crate::support::look::Look;
+use crate::support::server::{program, stand_in};
 use crate::support::shop::{ALL, Kind, ROWS, Shop, alone};
 use crate::support::{mariadb, postgres};
 
@@ -139,6 +145,58 @@ fn a_folder_becomes_an_archive_that_can_be_unpacked() {
     }
     let inside = Act::new("backup", json!({ "source": source, "folder": source, "name": "a.tar" }));
     assert!(refused(&inside).contains("would become a part of itself"));
+}
+
+#[test]
+fn a_log_that_grows_while_it_is_archived_is_named_and_the_archive_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("logs");
+    fs::create_dir(&source).unwrap();
+    let log = source.join("app.log");
+    fs::write(&log, "a line of a log that is not short\n".repeat(200_000)).unwrap();
+    let (begun, told) = (Instant::now(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut log = fs::OpenOptions::new().append(true).open(&log).unwrap();
+            while !told.load(Relaxed) && begun.elapsed() < Duration::from_mins(1) {
+                log.write_all(b"one more\n").unwrap();
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        });
+        for attempt in 0.. {
+            let inputs = json!({ "source": source, "folder": folder.path(), "name": format!("{attempt}.tar.zst") });
+            let made = Act::new("backup", inputs).subject();
+            assert_eq!(shown(&made, "verified"), "true");
+            if made.notes == ["not all of one moment: logs/app.log: file changed as we read it"] {
+                told.store(true, Relaxed);
+                break;
+            }
+            assert_eq!(made.notes, [""; 0]);
+            assert!(begun.elapsed() < Duration::from_mins(1), "it never changed while it was read");
+        }
+    });
+}
+
+#[test]
+fn an_archive_that_lacks_what_cannot_be_read_is_not_made_with_a_stand_in_for_tar() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("logs");
+    fs::create_dir(&source).unwrap();
+    let script = format!(
+        "#!/bin/sh\n{} \"$@\"\ncat >&2 <<'END'\n\
+         tar: logs/app.log: file changed as we read it\n\
+         tar: logs/secure: Cannot open: Permission denied\n\
+         tar: Exiting with failure status due to previous errors\nEND\nexit 2\n",
+        program("tar")
+    );
+    let path = stand_in(folder.path(), "tar", &script);
+    again_under(&["env", &path], || {
+        let backups = folder.path().join("backups");
+        fs::create_dir(&backups).unwrap();
+        let error = Act::new("backup", json!({ "source": source, "folder": backups, "name": "a.tar" })).run();
+        assert_eq!(error.expect_err("it lacks a file").message, "tar: logs/secure: Cannot open: Permission denied");
+        assert_eq!(names(&backups), [""; 0]);
+    });
 }
 
 #[test]

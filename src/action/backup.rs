@@ -23,7 +23,8 @@ pub static KIND: Kind = Kind {
     name: "backup",
     about: "one backup of a database (mariadb-dump or mysqldump in one transaction, pg_dump, SQLite's VACUUM INTO) or \
             of a folder (tar). It is written under another name, read to its end, and only then gets its own; an \
-            existing file is never overwritten. Only the user who runs opsctl may read it",
+            existing file is never overwritten. Only the user who runs opsctl may read it. Files that change while tar \
+            reads them, as logs do, are named in a note",
     inputs: &[
         InputSpec {
             name: "database",
@@ -143,6 +144,7 @@ impl Backup {
         if let Some(tables) = made.tables {
             subject.set("tables", Value::count(tables));
         }
+        made.notes.into_iter().for_each(|note| subject.note(note));
         Ok(subject.into())
     }
 }

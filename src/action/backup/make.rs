@@ -17,7 +17,7 @@ use crate::probe::ProbeError;
 use crate::probe::backup::check::{self, Depth};
 use crate::probe::backup::decode::Bound;
 use crate::probe::database::connection::literal;
-use crate::probe::database::tool::{Tool, folder_of};
+use crate::probe::database::tool::{Failure, Tool, folder_of};
 use crate::probe::database::{Target, space, within};
 use crate::probe::sql::statement::Dialect;
 
@@ -39,7 +39,15 @@ pub struct Made {
     pub sha256: String,
     pub took: Duration,
     pub tables: Option<u64>,
+    /// What an archive of a folder does not have as it is now.
+    pub notes: Vec<String>,
 }
+
+/// What GNU tar says of files that others changed while it read them: the archive is whole, and each of these files is
+/// in it as far as it was read, or not at all.
+const CHANGED: &[&str] = &["file changed as we read it", "File removed before we read it", "File shrank by "];
+/// As many of them are named.
+const MOST_NAMED: usize = 5;
 
 impl Job {
     #[must_use]
@@ -197,17 +205,18 @@ impl Job {
                 return Err(error);
             }
         };
-        let (sha256, size) = self.write(file, bound).await?;
+        let (sha256, size, notes) = self.write(file, bound).await?;
         let tables = self.verify(&part.0, cx, bound).await?;
         renameat_with(CWD, &part.0, CWD, &self.path, RenameFlags::NOREPLACE).map_err(|error| {
             ProbeError::new("exists", format!("{} cannot get its name: {error}", self.path.display()))
         })?;
         part.keep();
         File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all()).map_err(io)?;
-        Ok(Made { size, sha256, took: begin.elapsed(), tables })
+        Ok(Made { size, sha256, took: begin.elapsed(), tables, notes })
     }
 
-    async fn write(&self, file: File, bound: &Bound) -> Result<(String, u64), ProbeError> {
+    /// Its checksum, its size, and what should be known of it.
+    async fn write(&self, file: File, bound: &Bound) -> Result<(String, u64, Vec<String>), ProbeError> {
         let writer = self.format.writer(file).map_err(|error| ProbeError::io(self.part().display(), &error))?;
         if let (Source::Database(target), None) = (&self.source, self.tool()?) {
             let copy = Part(self.copy());
@@ -215,18 +224,41 @@ impl Job {
             connection.run(&format!("VACUUM INTO {}", literal(&copy.0.display().to_string()))).await?;
             connection.close().await;
             let from = File::open(&copy.0).map_err(|error| ProbeError::io(copy.0.display(), &error))?;
-            return pump(from, writer, &self.part(), bound).await;
+            let (sha256, size) = pump(from, writer, &self.part(), bound).await?;
+            return Ok((sha256, size, Vec::new()));
         }
         let Some(tool) = self.tool()? else { return Err(ProbeError::new("refused", "there is nothing to back up")) };
         let mut running = tool.start(Stdio::null(), Stdio::piped())?;
         let from = running.stdout().ok_or_else(|| ProbeError::new("io", format!("{} has no output", tool.name())))?;
-        let pumped = pump(from, writer, &self.part(), bound).await;
-        if pumped.is_err() {
-            running.kill().await;
-            return pumped;
+        let (sha256, size) = match pump(from, writer, &self.part(), bound).await {
+            Ok(pumped) => pumped,
+            Err(error) => {
+                running.kill().await;
+                return Err(error);
+            }
+        };
+        let notes = match running.wait(bound).await? {
+            None => Vec::new(),
+            Some(failure) => self
+                .changed_meanwhile(&failure)
+                .ok_or_else(|| failure.error_but(|line| is_change(line) || line.ends_with("due to previous errors")))?,
+        };
+        Ok((sha256, size, notes))
+    }
+
+    /// Which files changed while they were read, if that alone is what tar's exit status 1 is about. Logs grow, in an
+    /// incident most of all: that must not keep anybody from an archive of them.
+    fn changed_meanwhile(&self, failure: &Failure) -> Option<Vec<String>> {
+        if !matches!(self.source, Source::Folder(_)) || failure.status.code() != Some(1) {
+            return None;
         }
-        running.end(bound).await?;
-        pumped
+        let changed: Vec<&str> = failure.lines().filter(|line| is_change(line)).collect();
+        let more = match changed.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        let named = changed.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join("; ");
+        (!changed.is_empty()).then(|| vec![format!("not all of one moment: {named}{more}")])
     }
 
     /// Reads the backup to its end; how many tables it holds.
@@ -253,6 +285,10 @@ impl Job {
             _ => None,
         })
     }
+}
+
+fn is_change(line: &str) -> bool {
+    CHANGED.iter().any(|change| line.contains(change))
 }
 
 /// Copies into the writer, on a thread that may block.

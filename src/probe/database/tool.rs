@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -224,20 +224,25 @@ impl Running {
     ///
     /// # Errors
     /// It failed, with what it complained about; the bound was reached: then nothing is left of it.
-    pub async fn end(mut self, bound: &Bound) -> Result<(), ProbeError> {
+    pub async fn end(self, bound: &Bound) -> Result<(), ProbeError> {
+        self.wait(bound).await?.map_or(Ok(()), |failure| Err(failure.error()))
+    }
+
+    /// Waits for its end; how it failed, if it did.
+    ///
+    /// # Errors
+    /// The bound was reached: then nothing is left of it.
+    pub async fn wait(mut self, bound: &Bound) -> Result<Option<Failure>, ProbeError> {
         let waiting = async { self.child.wait().await.map_err(|error| ProbeError::io(&self.name, &error)) };
         let status = within(bound, &format!("`{}`", self.name), waiting).await?;
         if status.success() {
-            return Ok(());
+            return Ok(None);
         }
         let said = match self.errors.take() {
             Some(errors) => within(bound, &self.name, async { Ok(errors.await.unwrap_or_default()) }).await?,
             None => String::new(),
         };
-        let said = complaint(&said, &status.to_string());
-        // Many begin with their own name.
-        let name = format!("{}: ", self.name);
-        Err(ProbeError::new("tool_failed", name.clone() + said.strip_prefix(&name).unwrap_or(&said)))
+        Ok(Some(Failure { name: std::mem::take(&mut self.name), status, said }))
     }
 
     /// Ends the whole group, and waits until it is gone.
@@ -249,13 +254,37 @@ impl Running {
     }
 }
 
-/// The line that says what is wrong, among those that only say what was done.
-fn complaint(said: &str, status: &str) -> String {
-    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty());
-    let wrong = lines().find(|line| line.to_ascii_lowercase().contains("error"));
-    wrong
-        .or_else(|| lines().next())
-        .map_or_else(|| format!("ended with {status}"), |line| line.chars().take(400).collect())
+/// How a program failed.
+pub struct Failure {
+    name: String,
+    pub status: ExitStatus,
+    said: String,
+}
+
+impl Failure {
+    /// The lines of what it complained about, without its own name, with which many begin each.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.said.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(|line| match line.split_once(": ") {
+            Some((first, rest)) if Path::new(first).file_name().is_some_and(|name| name == &*self.name) => rest,
+            _ => line,
+        })
+    }
+
+    #[must_use]
+    pub fn error(&self) -> ProbeError {
+        self.error_but(|_| false)
+    }
+
+    /// Without the lines that are not what it failed of.
+    pub fn error_but(&self, beside: impl Fn(&str) -> bool) -> ProbeError {
+        let lines = || self.lines().filter(|line| !beside(line));
+        // Among those that only say what was done.
+        let wrong = lines().find(|line| line.to_ascii_lowercase().contains("error"));
+        let wrong = wrong.or_else(|| lines().next());
+        let said = wrong.map_or_else(|| format!("ended with {}", self.status), |line| line.chars().take(400).collect());
+        ProbeError::new("tool_failed", format!("{}: {said}", self.name))
+    }
 }
 
 /// The beginning of what is read; the rest is dropped, so that the writer can go on.
