@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, ready};
 use opsctl::engine::{Briefing, Ledger, People, Reaction};
 use opsctl::model::event::doing::{Ended, Phase};
 use opsctl::model::event::people::{Answer, Ask, Question, Reply};
-use opsctl::model::event::{Event, EventKind, Mode};
+use opsctl::model::event::{Event, EventKind, Mode, StepResult};
 use opsctl::model::id::StepId;
 use opsctl::model::outcome::{Exit, Outcome};
 use opsctl::model::record::Record;
@@ -124,11 +124,15 @@ impl Ran {
 
     /// The newest result of a step.
     pub fn last(&self, id: &str) -> (Outcome, String) {
+        let result = self.result(id);
+        (result.outcome, result.reason.unwrap_or_default())
+    }
+
+    fn result(&self, id: &str) -> StepResult {
         let record = Record::of(&self.events);
         let step =
             record.procedures.values().find_map(|procedure| procedure.steps.get(&id.parse::<StepId>().expect("an id")));
-        let result = step.and_then(|step| step.result.clone()).unwrap_or_else(|| panic!("no result of {id}"));
-        (result.outcome, result.reason.unwrap_or_default())
+        step.and_then(|step| step.result.clone()).unwrap_or_else(|| panic!("no result of {id}"))
     }
 }
 
@@ -207,6 +211,17 @@ fn after_a_failure_the_operator_tries_again_and_agrees_again() {
     ]);
     let ran = led(&text, &[("act", Reply::Yes), ("act", Reply::Retry), ("act", Reply::Yes)]).run();
     assert_eq!((ran.exit, ran.content("tried").as_str()), (Exit::Ok, "x\nx\n"));
+}
+
+#[test]
+fn what_an_action_says_of_what_it_did_is_kept() {
+    let text =
+        steps(&["id: act, action: { command: { run: [seq, '9000'], output_limit: 1KiB } }, irreversible: nothing"]);
+    let ran = led(&text, &[("act", Reply::Yes)]).run();
+    assert_eq!(ran.exit, Exit::Ok);
+    let notes = ran.result("act").subjects.remove(0).notes;
+    assert_eq!(notes[0], "changed seq 9000");
+    assert!(notes[1].ends_with("after the 1 KiB that `output_limit` keeps"), "{notes:?}");
 }
 
 #[test]
