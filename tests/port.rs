@@ -21,10 +21,17 @@ fn port(number: u16) -> Subject {
     look(json!({ "number": number })).subject()
 }
 
+/// On a port that nobody listens on at another address either, as other tests do: a socket for all addresses gets it.
 fn listener(address: &str) -> (TcpListener, u16) {
-    let listener = TcpListener::bind(format!("{address}:0")).unwrap_or_else(|error| panic!("{address}: {error}"));
-    let port = listener.local_addr().expect("an address").port();
-    (listener, port)
+    for _ in 0..100 {
+        let free = TcpListener::bind("[::]:0").expect("a free port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        if let Ok(listener) = TcpListener::bind(format!("{address}:{port}")) {
+            return (listener, port);
+        }
+    }
+    panic!("no listener at {address}");
 }
 
 #[track_caller]
