@@ -210,6 +210,16 @@ fn a_service_that_ends_right_after_its_start_has_not_been_started() {
 }
 
 #[test]
+fn why_a_service_ended_is_not_hidden_behind_what_was_ended_with_it() {
+    again_inside(&["dbus.service"], || {
+        let start = "/bin/sh -c 'for worker in $(seq 30); do sleep 1000 & done; echo no database; exit 3'";
+        unit("shop.service", &format!("[Service]\nKillMode=mixed\nExecStart={start}\n"));
+        let error = service("shop", "started").run().expect_err("it ends at once");
+        assert!(error.message.contains("no database"), "{error}");
+    });
+}
+
+#[test]
 fn a_service_that_ends_again_and_again_is_seen_and_may_be_restarted() {
     again_inside(&["dbus.service"], || {
         unit(

@@ -185,6 +185,21 @@ fn a_signal_that_ended_a_service_is_named() {
 }
 
 #[test]
+fn why_a_server_ended_is_not_hidden_behind_the_workers_that_were_ended_with_it() {
+    let lab = shared();
+    let start = "sh -c 'for worker in $(seq 100); do sleep infinity & done; touch /run/forked; wait'";
+    unit(lab, "forking.service", &format!("[Service]\nKillMode=mixed\nExecStart={start}\n"));
+    systemctl(lab, &["start", "forking"]);
+    wait_until("its workers", || lab.run(["test", "-e", "/run/forked"]).exit == 0);
+    systemctl(lab, &["kill", "--kill-who=main", "--signal=KILL", "forking"]);
+    wait_for(lab, "forking", "ActiveState", "failed");
+    lab.run(["journalctl", "--sync"]).exits(0);
+    let seen = look(lab, &json!({ "name": "forking" })).evidence();
+    assert!(seen.contains("Main process exited, code=killed, status=9/KILL"), "{seen}");
+    assert!(!seen.contains("Killing process"), "{seen}");
+}
+
+#[test]
 fn a_job_that_never_ran_has_no_result() {
     let lab = shared();
     unit(lab, "job.service", "[Service]\nType=oneshot\nExecStart=true\n");

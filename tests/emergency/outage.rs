@@ -59,7 +59,10 @@ fn restart_database() -> Turns<'static> {
 #[test]
 fn a_web_server_that_was_killed_is_restarted() {
     let helpdesk = Helpdesk::up();
-    helpdesk.shell("systemctl kill --signal=KILL apache2; until systemctl is-failed apache2; do sleep 0.1; done");
+    helpdesk.shell(
+        "systemctl kill --signal=KILL apache2; until systemctl is-failed apache2; do sleep 0.1; done
+         journalctl --sync",
+    );
     assert_eq!(helpdesk.page(), "000 ");
     let ran = outage(&helpdesk, &restart_web());
     ran.says("svc-apache2  apache2: active false: failed (signal, SIGKILL)")

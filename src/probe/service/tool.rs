@@ -19,7 +19,7 @@ use crate::probe::{Context, ProbeError};
 const BOOTED: &str = "/run/systemd/system";
 
 /// About 1 KB is printed of a unit.
-const MOST_OUTPUT: usize = 16 * 1024 * 1024;
+pub(crate) const MOST_OUTPUT: usize = 16 * 1024 * 1024;
 
 /// How long the log lines of one unit may be looked for.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
@@ -27,6 +27,9 @@ const LOG_LIMIT: Duration = Duration::from_secs(5);
 /// Log lines of a unit that are kept, and characters of each.
 const LOG_LINES: usize = 20;
 const LOG_LINE: usize = 400;
+
+/// How many are read for that: most may only tell that systemd ended the rest of the unit's processes.
+pub(crate) const LOG_READ: usize = 300;
 
 /// The systemd of this machine, for one look.
 pub struct Systemd<'c> {
@@ -128,8 +131,8 @@ impl<'c> Systemd<'c> {
 
     /// The last lines that the journal has of `unit`; the error says why it cannot be read.
     pub async fn last_lines(&self, unit: &str) -> Result<Vec<String>, String> {
-        let (unit, lines) = (format!("--unit={unit}"), format!("--lines={LOG_LINES}"));
-        let args = [unit.as_str(), &lines, "--quiet", "--no-pager", "--no-hostname", "--output=short"];
+        let (of, most) = (format!("--unit={unit}"), format!("--lines={LOG_READ}"));
+        let args = [of.as_str(), &most, "--quiet", "--no-pager", "--no-hostname", "--output=short"];
         let answer = self.run("journalctl", args, LOG_LIMIT).await.map_err(|error| error.message)?;
         if !answer.status.success() {
             let said = answer.stderr.last_line().unwrap_or_else(|| "journalctl did not say why".to_owned());
@@ -138,7 +141,8 @@ impl<'c> Systemd<'c> {
         }
         // An entry can be a text of many lines.
         let text = answer.stdout.text();
-        let mut lines: Vec<String> = text.lines().rev().take(LOG_LINES).map(shortened).collect();
+        let telling = text.lines().rev().filter(|line| !ends_the_rest(line, unit));
+        let mut lines: Vec<String> = telling.take(LOG_LINES).map(shortened).collect();
         lines.reverse();
         Ok(lines)
     }
@@ -178,6 +182,12 @@ impl<'c> Systemd<'c> {
             child::End::Lost(error) => Err(ProbeError::new("io", format!("cannot wait for `{program}`: {error}"))),
         }
     }
+}
+
+/// Whether this line of the journal only tells that systemd ended one more process of `unit`, as it does for each worker of a
+/// server whose main process has ended. Why that was stands above all of them.
+pub(crate) fn ends_the_rest(line: &str, unit: &str) -> bool {
+    line.split_once(unit).is_some_and(|(_, said)| said.starts_with(": Killing process "))
 }
 
 fn shortened(line: &str) -> String {

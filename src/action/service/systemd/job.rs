@@ -15,6 +15,7 @@ use crate::model::fact::Evidence;
 use crate::model::unit::Quantity;
 use crate::probe::ProbeError;
 use crate::probe::command::shortened;
+use crate::probe::service::tool::{LOG_READ, MOST_OUTPUT, ends_the_rest};
 
 /// A service that does not tell when it is ready has to stay up this long.
 const STAYS_UP: Duration = Duration::from_secs(1);
@@ -127,18 +128,20 @@ async fn journal(unit: &Unit, since: DateTime<Utc>, cx: &Context) -> Vec<String>
     // What was printed a moment ago may still be on its way. Only root may ask for it.
     journalctl(&["--sync"], cx).await;
     // Not by the start's id: journald does not know it any more when a process has ended at once.
-    let (lines, since) = (JOURNAL_LINES.to_string(), format!("@{}", since.timestamp()));
+    let (most, since) = (LOG_READ.to_string(), format!("@{}", since.timestamp()));
     let arguments =
-        ["--quiet", "--no-pager", "--output=cat", "--lines", &lines, "--since", &since, "--unit", &unit.name];
+        ["--quiet", "--no-pager", "--output=cat", "--lines", &most, "--since", &since, "--unit", &unit.name];
     let text = journalctl(&arguments, cx).await;
-    text.lines().filter(|line| !line.trim().is_empty()).map(|line| shortened(line, 200)).collect()
+    let telling = text.lines().filter(|line| !line.trim().is_empty() && !ends_the_rest(line, &unit.name));
+    let lines: Vec<String> = telling.map(|line| shortened(line, 200)).collect();
+    lines[lines.len().saturating_sub(JOURNAL_LINES)..].to_vec()
 }
 
 /// What it prints; nothing when it cannot.
 async fn journalctl(arguments: &[&str], cx: &Context) -> String {
     let mut command = Command::new("journalctl");
     command.args(arguments);
-    let job = Job { command, program: "journalctl", user: None, shown: "journalctl", output_limit: 64 * 1024 };
+    let job = Job { command, program: "journalctl", user: None, shown: "journalctl", output_limit: MOST_OUTPUT };
     let done = job.run(Instant::now() + JOURNAL_LIMIT, &cx.look).await;
     done.map(|done| done.stdout.text().into_owned()).unwrap_or_default()
 }
