@@ -35,8 +35,6 @@ pub struct Acted {
     reason: Option<String>,
     help: Option<String>,
     pub facts: Facts,
-    /// What the action says of what it did, besides its facts.
-    notes: Vec<String>,
     evidence: Vec<Evidence>,
     pub does: Vec<String>,
 }
@@ -49,7 +47,6 @@ impl Acted {
             reason: Some(reason.into()),
             help: None,
             facts: Facts::new(),
-            notes: Vec::new(),
             evidence: Vec::new(),
             does: Vec::new(),
         }
@@ -153,12 +150,11 @@ impl Run {
                 whole.evidence.push(Evidence::new("ran", acted.does));
             }
             whole.evidence.extend(acted.evidence);
-            let said = acted.reason.iter().filter(|_| acted.outcome < Outcome::Errored);
             subjects.push(SubjectResult {
                 name: item.name.clone().unwrap_or_default(),
                 outcome: acted.outcome,
                 error: acted.reason.clone().filter(|_| acted.outcome >= Outcome::Errored),
-                notes: said.cloned().chain(acted.notes).collect(),
+                notes: acted.reason.iter().filter(|_| acted.outcome < Outcome::Errored).cloned().collect(),
                 facts: acted.facts,
                 checks: Vec::new(),
             });
@@ -259,10 +255,9 @@ impl Run {
         if let Err(failure) = self.verify(place, act, SETTLE, recorder).await {
             return Ok(Err(failure));
         }
-        let (facts, notes) =
-            seen.subjects.into_iter().next().map(|subject| (subject.facts, subject.notes)).unwrap_or_default();
+        let facts = seen.subjects.into_iter().next().map(|subject| subject.facts).unwrap_or_default();
         let acted = Acted::ended(Outcome::Passed, format!("changed {}", foreseen.action.target()));
-        Ok(Ok(Acted { facts, notes, evidence: seen.evidence, does: foreseen.plan.does, ..acted }))
+        Ok(Ok(Acted { facts, evidence: seen.evidence, does: foreseen.plan.does, ..acted }))
     }
 
     /// Whether what would be done is what another person agreed to, where the procedure asks for that.
@@ -388,6 +383,7 @@ impl Run {
             reason: done.as_ref().err().map(|error| error.message.clone()),
             help: done.as_ref().err().and_then(|error| error.help.clone()),
             facts: first.map(|subject| subject.facts.clone()).unwrap_or_default(),
+            notes: first.map(|subject| subject.notes.clone()).unwrap_or_default(),
             evidence: done.as_ref().map_or_else(|_| Vec::new(), |seen| seen.evidence.clone()),
         };
         self.note(EventKind::ActionFinished(Box::new(end)), recorder);

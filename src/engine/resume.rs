@@ -176,6 +176,7 @@ impl Run {
             reason: Some("the program ended while this ran; what came of it was found out afterwards".to_owned()),
             help: None,
             facts: Facts::new(),
+            notes: Vec::new(),
             evidence: Vec::new(),
         };
         self.note(EventKind::ActionFinished(Box::new(end)), recorder);

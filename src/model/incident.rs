@@ -236,7 +236,8 @@ fn of_action(action: &ActionRecord) -> Entry {
         Phase::Undo => EntryKind::Undo,
     };
     let entry = Entry::new(action.started, kind, told(action)).by(&action.start.agreed_by);
-    Entry { lines: action.start.plan.does.clone(), ..entry }
+    let notes = action.end.iter().flat_map(|end| &end.notes).map(|note| format!("note: {note}"));
+    Entry { lines: action.start.plan.does.iter().cloned().chain(notes).collect(), ..entry }
 }
 
 /// What the step did to what, and what came of it: `restart of apache2: done in 3 s`.

@@ -108,7 +108,8 @@ impl<W: Write + Send> Reporter for Live<W> {
                     Ended::FoundUndone => "had not been done",
                 };
                 let reason = end.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
-                self.line(event, "", &format!("{} {word}{reason}", end.step))
+                self.line(event, "", &format!("{} {word}{reason}", end.step))?;
+                end.notes.iter().try_for_each(|note| self.line(event, "", &format!("{}: {note}", end.step)))
             }
             EventKind::RollbackStarted { reason, .. } => self.line(event, "", &format!("rolling back: {reason}")),
             EventKind::Marked(mark) => self.line(event, "", &format!("* {}", mark.name)),

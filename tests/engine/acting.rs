@@ -8,10 +8,10 @@ use futures_util::future::{BoxFuture, ready};
 use opsctl::engine::{Briefing, Ledger, People, Reaction};
 use opsctl::model::event::doing::{Ended, Phase};
 use opsctl::model::event::people::{Answer, Ask, Question, Reply};
-use opsctl::model::event::{Event, EventKind, Mode, StepResult};
+use opsctl::model::event::{Event, EventKind, Mode};
 use opsctl::model::id::StepId;
 use opsctl::model::outcome::{Exit, Outcome};
-use opsctl::model::record::Record;
+use opsctl::model::record::{ActionRecord, Record};
 
 use super::{FAIL, PASS, Ran, Run, shell};
 use crate::procedures::Case;
@@ -124,27 +124,28 @@ impl Ran {
 
     /// The newest result of a step.
     pub fn last(&self, id: &str) -> (Outcome, String) {
-        let result = self.result(id);
-        (result.outcome, result.reason.unwrap_or_default())
-    }
-
-    fn result(&self, id: &str) -> StepResult {
         let record = Record::of(&self.events);
         let step =
             record.procedures.values().find_map(|procedure| procedure.steps.get(&id.parse::<StepId>().expect("an id")));
-        step.and_then(|step| step.result.clone()).unwrap_or_else(|| panic!("no result of {id}"))
+        let result = step.and_then(|step| step.result.clone()).unwrap_or_else(|| panic!("no result of {id}"));
+        (result.outcome, result.reason.unwrap_or_default())
     }
 }
 
 pub fn actions(events: &[Event]) -> Vec<(String, Phase, Option<Ended>)> {
+    let ended = |action: ActionRecord| action.end.map(|end| end.ended);
+    records(events)
+        .into_iter()
+        .map(|action| (action.start.step.to_string(), action.start.phase, ended(action)))
+        .collect()
+}
+
+fn records(events: &[Event]) -> Vec<ActionRecord> {
     let record = Record::of(events);
-    let steps = record.procedures.values().flat_map(|procedure| procedure.steps.values());
-    let mut actions: Vec<_> = steps.flat_map(|step| &step.actions).collect();
+    let steps = record.procedures.into_values().flat_map(|procedure| procedure.steps.into_values());
+    let mut actions: Vec<_> = steps.flat_map(|step| step.actions).collect();
     actions.sort_by_key(|action| action.started);
     actions
-        .into_iter()
-        .map(|action| (action.start.step.to_string(), action.start.phase, action.end.as_ref().map(|end| end.ended)))
-        .collect()
 }
 
 /// An action that leaves a line in a file each time.
@@ -214,14 +215,20 @@ fn after_a_failure_the_operator_tries_again_and_agrees_again() {
 }
 
 #[test]
-fn what_an_action_says_of_what_it_did_is_kept() {
-    let text =
-        steps(&["id: act, action: { command: { run: [seq, '9000'], output_limit: 1KiB } }, irreversible: nothing"]);
-    let ran = led(&text, &[("act", Reply::Yes)]).run();
-    assert_eq!(ran.exit, Exit::Ok);
-    let notes = ran.result("act").subjects.remove(0).notes;
-    assert_eq!(notes[0], "changed seq 9000");
-    assert!(notes[1].ends_with("after the 1 KiB that `output_limit` keeps"), "{notes:?}");
+fn what_an_action_says_of_what_it_did_is_kept_and_of_what_it_took_back() {
+    let much = "command: { run: [seq, '9000'], output_limit: 1KiB }";
+    let text = steps(&[
+        &format!("id: act, action: {{ {much} }}, undo: {{ {much} }}"),
+        "id: last, action: { command: { run: ['false'] } }, irreversible: nothing",
+    ]);
+    let ran = led(&text, &[("act", Reply::Yes), ("last", Reply::Yes), ("last", Reply::RollBack)]).run();
+    let said: Vec<(Phase, bool)> = records(&ran.events)
+        .into_iter()
+        .filter(|action| action.start.step.as_str() == "act")
+        .map(|action| (action.start.phase, action.end.expect("its end").notes))
+        .map(|(phase, notes)| (phase, notes[0].ends_with("after the 1 KiB that `output_limit` keeps")))
+        .collect();
+    assert_eq!(said, [(Phase::Do, true), (Phase::Undo, true)]);
 }
 
 #[test]

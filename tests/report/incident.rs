@@ -81,6 +81,7 @@ fn programs_get_the_incident_as_the_schema_says() {
     let json = super::json(&outage());
     assert_eq!((&json["suspended"], &json["points"]["to_resolve_ms"]), (&serde_json::Value::Null, &8_100_000.0.into()));
     assert_eq!(json["procedures"][0]["steps"][0]["finding"], true);
+    assert_eq!(json["procedures"][0]["steps"][3]["actions"][1]["notes"][0], "3 pages had expired meanwhile");
 }
 
 #[test]

@@ -125,6 +125,18 @@ impl Night {
     }
 
     pub fn acted(self, clock: &str, id: &str, phase: Phase, ended: Ended, reason: Option<&str>) -> Self {
+        self.acted_and_said(clock, id, phase, ended, reason, &[])
+    }
+
+    pub fn acted_and_said(
+        self,
+        clock: &str,
+        id: &str,
+        phase: Phase,
+        ended: Ended,
+        reason: Option<&str>,
+        notes: &[&str],
+    ) -> Self {
         let end = ActionEnd {
             procedure: self::id("emergency/outage"),
             step: step(id),
@@ -135,6 +147,7 @@ impl Night {
             reason: reason.map(str::to_owned),
             help: None,
             facts: opsctl::model::fact::Facts::new(),
+            notes: notes.iter().map(|note| (*note).to_owned()).collect(),
             evidence: Vec::new(),
         };
         self.then(clock, EventKind::ActionFinished(Box::new(end)))
@@ -321,5 +334,5 @@ pub fn identified_and_acted() -> Night {
             },
         )
         .acts("03:13", "clear-cache", Phase::Undo, &["systemctl start cache-warmer.service"])
-        .acted("03:13", "clear-cache", Phase::Undo, Ended::Done, None)
+        .acted_and_said("03:13", "clear-cache", Phase::Undo, Ended::Done, None, &["3 pages had expired meanwhile"])
 }

@@ -34,7 +34,7 @@ impl Event {
                 all([target].into_iter().chain(&mut plan.does).chain(&mut plan.notes).chain(item), mask);
             }
             EventKind::ActionFinished(end) => {
-                all(end.reason.iter_mut().chain(&mut end.help).chain(&mut end.item), mask);
+                all(end.reason.iter_mut().chain(&mut end.help).chain(&mut end.item).chain(&mut end.notes), mask);
                 facts(&mut end.facts, mask);
                 evidence(&mut end.evidence, mask);
             }

@@ -68,11 +68,9 @@ pub(in crate::report) fn below(step: &StepRecord) -> Vec<(Paint, String)> {
             if action.end.as_ref().is_some_and(|end| end.ended.is_done()) { Paint::Plain } else { Paint::Unknown };
         below.extend(action.start.plan.does.iter().map(|line| (Paint::Plain, format!("ran  {line}"))));
         below.push((paint, format!("{}, agreed by {}", incident::told(action), action.start.agreed_by)));
+        let notes = action.end.iter().flat_map(|end| &end.notes);
+        below.extend(notes.map(|note| (Paint::Plain, format!("note  {note}"))));
     }
-    // Of what did not succeed they stand above the list. The first of an action is the reason of its outcome.
-    let passed = step.result.iter().filter(|result| !step.actions.is_empty() && result.outcome == Outcome::Passed);
-    let notes = passed.flat_map(|result| &result.subjects).flat_map(|subject| subject.notes.iter().skip(1));
-    below.extend(notes.map(|note| (Paint::Plain, format!("note  {note}"))));
     for question in &step.open {
         let role = question.role.as_deref().unwrap_or("an answer");
         below.push((Paint::Caution, format!("waits for {role}: {}", question.text)));

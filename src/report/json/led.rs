@@ -54,6 +54,7 @@ pub(super) struct ActionView<'r> {
     ended: Option<Ended>,
     took_ms: Option<f64>,
     reason: Option<&'r str>,
+    notes: &'r [String],
 }
 
 fn time(at: DateTime<Utc>) -> String {
@@ -112,5 +113,6 @@ pub(super) fn action(record: &ActionRecord) -> ActionView<'_> {
         ended: end.map(|end| end.ended),
         took_ms: end.map(|end| millis(end.took)),
         reason: end.and_then(|end| end.reason.as_deref()),
+        notes: end.map(|end| end.notes.as_slice()).unwrap_or_default(),
     }
 }
