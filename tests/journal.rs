@@ -183,7 +183,10 @@ impl Book {
 
     /// Changes the file behind opsctl's back.
     fn sqlite3(&self, sql: &str) -> String {
-        let output = Command::new(program("sqlite3")).arg(self.path()).arg(sql).output().expect("sqlite3 runs");
+        // opsctl may still be closing it.
+        let patient = ["-cmd", ".timeout 20000"];
+        let output =
+            Command::new(program("sqlite3")).args(patient).arg(self.path()).arg(sql).output().expect("sqlite3 runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     }
