@@ -19,9 +19,10 @@ use crate::model::action::{Effect, Plan};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::secret::MaybeSecret;
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
-use crate::probe::command::{evidence, line, shortened, start};
+use crate::probe::command::{evidence, line, start};
 use crate::probe::{self, ProbeError};
 
 const INPUTS: &[InputSpec] = &[
@@ -132,7 +133,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
         })
     });
     Ok(Box::new(Command {
-        target: shortened(&inputs.text("shell").map_or_else(|| shown::command(&run), str::to_owned), 80),
+        target: one_line(&inputs.text("shell").map_or_else(|| shown::command(&run), str::to_owned), 80),
         run,
         env: inputs.pairs("env").cloned().unwrap_or_default(),
         folder: inputs.path("folder").cloned(),

@@ -10,10 +10,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ActionError;
 use crate::model::action::Plan;
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 use crate::probe;
 use crate::probe::command::child::{End, Stream, signal_name};
-use crate::probe::command::{shortened, start};
+use crate::probe::command::start;
 
 /// How many of the last lines of a failed command its message repeats.
 const LAST_LINES: usize = 3;
@@ -45,7 +46,7 @@ impl Job<'_> {
     /// It could not be started, or it did not end by itself: then it may have changed something.
     pub async fn run(self, deadline: Instant, cx: &probe::Context) -> Result<Done, ActionError> {
         let Self { command, program, user, shown, output_limit } = self;
-        let shown = shortened(shown, 80);
+        let shown = one_line(shown, 80);
         let too_long = |said: &str| {
             let limit = Quantity::duration(cx.limit).rounded();
             ActionError::midway("time_limit", format!("`{shown}` did not end within {limit}; {said}")).help(
@@ -93,7 +94,7 @@ fn last_words(stdout: &Stream, stderr: &Stream) -> String {
         let text = stream.text();
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-        let last: Vec<String> = last.iter().map(|line| shortened(line, 160)).collect();
+        let last: Vec<String> = last.iter().map(|line| one_line(line, 160)).collect();
         (!last.is_empty()).then(|| last.join(" / "))
     });
     words.map_or_else(|| "it printed nothing".to_owned(), |words| format!("it printed last: {words}"))

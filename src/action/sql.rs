@@ -266,7 +266,7 @@ fn refused_in_rows(done: Done, sql: &str) -> Result<Done, ProbeError> {
 }
 
 fn one_line(sql: &str) -> String {
-    crate::probe::sql::trouble::one_line(sql, 80)
+    crate::model::text::one_line(sql, 80)
 }
 
 impl Action for Sql {

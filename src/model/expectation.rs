@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, Direction, Earlier, Literal};
 use super::fact::{ANSWERS, Subject};
+use super::text::shortened;
 use super::unit::{Dimension, Quantity};
 use super::value::Value;
 
@@ -233,14 +234,6 @@ fn number(value: &Value, dimension: Dimension) -> Option<f64> {
 
 fn not_a_number(value: &Value) -> Truth {
     Truth::Unknown(format!("`{}` is not a number of that unit", shortened(&value.to_string(), 60)))
-}
-
-/// At most `most` characters.
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}...", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 fn with_number(value: &Value, dimension: Dimension, holds: impl Fn(f64) -> bool) -> Truth {

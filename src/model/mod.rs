@@ -14,5 +14,6 @@ pub mod past;
 pub mod pattern;
 pub mod record;
 pub mod secret;
+pub mod text;
 pub mod unit;
 pub mod value;

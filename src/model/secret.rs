@@ -7,6 +7,8 @@ use std::sync::{Arc, RwLock};
 
 use memchr::memmem;
 
+use super::text::CUT;
+
 /// Where a secret is. The secret itself is never in a document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SecretRef {
@@ -61,8 +63,8 @@ impl fmt::Debug for Secret {
 
 pub const MASK: &str = "***";
 
-/// What ends a text that was shortened.
-const ELLIPSIS: &str = "...";
+/// What stands where a text was cut.
+const CUTS: [&str; 2] = [CUT, "…"];
 
 /// Shorter secrets would turn ordinary words into stars.
 const SHORTEST: usize = 4;
@@ -112,6 +114,7 @@ impl Mask {
     fn places(&self, text: &str) -> Vec<(usize, usize)> {
         let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut places = Vec::new();
+        let cuts: Vec<usize> = if known.is_empty() { Vec::new() } else { cuts(text) };
         for Secret(secret) in known.iter() {
             let step = secret.chars().next().map_or(1, char::len_utf8);
             let mut from = 0;
@@ -120,7 +123,7 @@ impl Mask {
                 places.push((at, at + secret.len()));
                 from = at + step;
             }
-            places.extend(cut_off(text, secret));
+            places.extend(cuts.iter().filter_map(|&cut| cut_off(&text[..cut], secret)));
         }
         places
     }
@@ -133,10 +136,17 @@ impl Mask {
     }
 }
 
-/// The beginnings of `secret` that a shortened text ends with: texts are shortened before they are masked.
-fn cut_off<'t>(text: &'t str, secret: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
-    memmem::find_iter(text.as_bytes(), ELLIPSIS).filter_map(move |end| {
-        let lengths = (SHORTEST..secret.len()).rev().filter(|&length| secret.is_char_boundary(length));
-        lengths.into_iter().find(|&length| text[..end].ends_with(&secret[..length])).map(|length| (end - length, end))
-    })
+/// Where something ends that was cut, or that another text follows: texts are cut before they are masked.
+fn cuts(text: &str) -> Vec<usize> {
+    let found = CUTS.iter().flat_map(|mark| memmem::find_iter(text.as_bytes(), mark));
+    // A character that was cut in two is replaced.
+    let is_no_end = |c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
+    found.map(|at| text[..at].trim_end_matches(is_no_end).len()).collect()
+}
+
+/// Where the beginning of `secret` stands at the end of `text`.
+fn cut_off(text: &str, secret: &str) -> Option<(usize, usize)> {
+    let mut lengths = (SHORTEST..secret.len()).rev().filter(|&length| secret.is_char_boundary(length));
+    let length = lengths.find(|&length| text.ends_with(&secret[..length]))?;
+    Some((text.len() - length, text.len()))
 }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::as_json;
 use crate::model::event::incident::Message;
 use crate::model::id::RunId;
+use crate::model::text::{CUT, shortened};
 use crate::model::unit::Quantity;
 
 /// How long what it has printed may take to come after its end.
@@ -126,10 +127,13 @@ fn environment(run: RunId, message: &Message) -> [(&'static str, String); 8] {
 }
 
 fn last_line(said: &[u8]) -> String {
-    let text = String::from_utf8_lossy(said);
+    let mut text = String::from_utf8_lossy(said).into_owned();
+    if said.len() as u64 >= MOST_WORDS {
+        text.push_str(CUT);
+    }
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
     line.map_or(String::new(), |line| {
-        let line: String = line.trim().chars().filter(|c| !c.is_control()).take(LINE).collect();
-        format!(": {line}")
+        let line: String = line.trim().chars().filter(|c| !c.is_control()).collect();
+        format!(": {}", shortened(&line, LINE))
     })
 }

@@ -11,6 +11,7 @@ use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{Evidence, FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
 use crate::model::secret::MaybeSecret;
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 
@@ -136,7 +137,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     let run = line(inputs)?;
     let shown = inputs.text("shell").map_or_else(|| run.join(" "), str::to_owned);
     Ok(Box::new(Command {
-        shown: shortened(&shown, 80),
+        shown: one_line(&shown, 80),
         run,
         env: inputs.pairs("env").cloned().unwrap_or_default(),
         folder: inputs.path("folder").cloned(),
@@ -144,15 +145,6 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
         plugin: inputs.text("parse") == Some("plugin"),
         output_limit: usize::try_from(inputs.size("output_limit").unwrap_or(0)).unwrap_or(usize::MAX),
     }))
-}
-
-/// One line of at most `most` characters.
-pub(crate) fn shortened(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(most) {
-        Some((at, _)) => format!("{}...", &line[..at]),
-        None => line,
-    }
 }
 
 impl Probe for Command {
@@ -195,7 +187,7 @@ impl Command {
                 let last = ended.stderr.last_line().or_else(|| ended.stdout.last_line());
                 let said = last.map_or_else(
                     || "it printed nothing".to_owned(),
-                    |line| format!("the last that it printed is: {}", shortened(&line, 120)),
+                    |line| format!("the last that it printed is: {}", one_line(&line, 120)),
                 );
                 Err(self.too_long(cx, &said))
             }

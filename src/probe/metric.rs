@@ -13,10 +13,11 @@ use self::source::{Of, Place, Source};
 use super::http::fetch::{Endpoint, HEADERS};
 use super::http::{BEARER, CA, LOGIN};
 use super::sql::Sql;
-use super::sql::trouble::{Trouble, one_line};
+use super::sql::trouble::Trouble;
 use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{ANSWERS, FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::model::text::one_line;
 use crate::model::unit::{Dimension, Quantity};
 use crate::model::value::Value;
 

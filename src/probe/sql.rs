@@ -17,6 +17,7 @@ use self::trouble::Trouble;
 use super::{Context, Kind, Probe, ProbeError};
 use crate::model::fact::{FactSpec, FactType, Observation, Subject};
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::model::text::one_line;
 use crate::model::value::Value;
 
 pub(crate) mod answer;
@@ -225,7 +226,7 @@ impl Sql {
 
 impl Probe for Sql {
     fn target(&self) -> String {
-        format!("database {}: {}", self.database, trouble::one_line(&self.query, 80))
+        format!("database {}: {}", self.database, one_line(&self.query, 80))
     }
 
     fn resource(&self) -> Option<String> {

@@ -7,8 +7,9 @@ use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
 
 use super::command::child::{End, Stream, signal_name};
-use super::command::{shortened, start};
+use super::command::start;
 use super::{Context, ProbeError};
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 
 /// How many of the last lines of a program its message repeats.
@@ -38,7 +39,7 @@ impl Tool<'_> {
         let mut command = Command::new(self.run[0]);
         command.args(&self.run[1..]).env("LC_ALL", "C.UTF-8").envs(self.environment.iter().copied());
         command.current_dir(self.folder);
-        let (program, shown) = (self.run[0].to_owned(), shortened(&self.run.join(" "), 80));
+        let (program, shown) = (self.run[0].to_owned(), one_line(&self.run.join(" "), 80));
         let too_long = || {
             let limit = Quantity::duration(cx.limit).rounded();
             ProbeError::new("time_limit", format!("`{shown}` did not end within {limit}"))
@@ -73,7 +74,7 @@ impl Done {
             let text = stream.text();
             let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
             let last = lines[lines.len().saturating_sub(LAST_LINES)..].iter();
-            let last: Vec<String> = last.map(|line| shortened(line, 160)).collect();
+            let last: Vec<String> = last.map(|line| one_line(line, 160)).collect();
             (!last.is_empty()).then(|| last.join(" / "))
         });
         words.map_or_else(|| format!("{end}, and it printed nothing"), |words| format!("{end}: {words}"))

@@ -37,6 +37,27 @@ fn a_secret_that_a_command_prints_is_stars_in_every_event() {
 }
 
 #[test]
+fn where_a_text_is_cut_no_beginning_of_a_secret_is_left() {
+    let filled = |length: usize| format!("printf %{length}s | tr ' ' x; printf %s $TOKEN-and-more");
+    let gather = |inputs: &str| format!("gather: {{ command: {{ {inputs}, env: {{ TOKEN: {{ file: token }} }} }} }}");
+    let ran = run(
+        "open-sesame-1\n",
+        &[
+            ("limit", &gather(&format!("shell: \"{}\", output_limit: 1KiB", filled(1016)))),
+            ("record", &gather(&format!("shell: \"{}\"", filled(4088)))),
+            ("file", &gather(&format!("shell: \"({}) >app.log\"", filled(392)))),
+            ("line", "needs: [file], gather: { log: { file: app.log, last: 100 } }"),
+        ],
+    );
+    let events = serde_json::to_string(&ran.events).expect("JSON");
+    for step in ["limit", "record", "file", "line"] {
+        assert_eq!(ran.outcome_of(step), Outcome::Passed, "{}", ran.reason_of(step));
+    }
+    assert!(events.contains("x***..."), "{events}");
+    assert!(!events.contains("open"), "{events}");
+}
+
+#[test]
 fn a_secret_that_is_also_the_name_of_a_step_or_an_outcome_is_still_hidden() {
     for secret in ["home-page", "passed", "daily", "command"] {
         let step = "gather: { command: { shell: 'echo x${TOKEN}x', env: { TOKEN: { file: token } } } }";

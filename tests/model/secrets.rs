@@ -1,6 +1,7 @@
 //! The mask: no secret gets out, whatever surrounds it.
 
 use opsctl::model::secret::{MASK, Mask, Secret, SecretRef};
+use opsctl::model::text::{one_line, shortened};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -23,6 +24,15 @@ proptest! {
         let masked = mask.apply(&text).into_owned();
         for secret in &secrets {
             prop_assert!(!masked.contains(secret.as_str()), "{} in {}", secret, masked);
+        }
+    }
+
+    #[test]
+    fn no_beginning_of_a_secret_is_left_in_a_text_that_was_cut(before in "[abż ]{0,8}", most in 0_usize..16) {
+        let mask = mask(&["hunter22"]);
+        let text = format!("{before}hunter22 and more");
+        for cut in [shortened(&text, most), one_line(&text, most)] {
+            prop_assert!(!mask.apply(&cut).contains("hunt"), "{}", cut);
         }
     }
 
@@ -55,6 +65,8 @@ fn a_secret_that_was_cut_off_with_its_text_is_stars_too() {
     assert_eq!(mask(&["hunter22"]).apply("the last line is: token hunter2..."), "the last line is: token ***...");
     assert_eq!(mask(&["hunter22"]).apply("they hunt... a lot"), "they ***... a lot", "rather too much than too little");
     assert_eq!(mask(&["hunter22"]).apply("hun... and hunter"), "hun... and hunter");
+    assert_eq!(mask(&["hunter22"]).apply("hunter … File"), "*** … File", "the beginning of an entry, and one of its lines");
+    assert_eq!(mask(&["hunterż2"]).apply("hunter\u{fffd}..."), "***\u{fffd}...", "cut within a character");
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::action::{ActionError, Changed, Context};
 use crate::model::action::Plan;
 use crate::model::fact::{Observation, Subject};
 use crate::model::input::InputError;
+use crate::model::text::one_line;
 use crate::model::value::Value;
-use crate::probe::command::shortened;
 
 /// A repository and the digest of one image in it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,7 +78,7 @@ impl Image {
             let answer = engine.post(&self.path()).await?;
             let trouble = if answer.status == 200 { trouble(&answer.body) } else { Some(answer.message()) };
             if let Some(trouble) = trouble {
-                let message = format!("{self} was not pulled: {}", shortened(&trouble, 300));
+                let message = format!("{self} was not pulled: {}", one_line(&trouble, 300));
                 return Err(ActionError::before("failed", message).help(
                     "check the name, the digest, the network of the engine, and whether it is logged in (`docker pull` \
                      by hand says the same)",

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::action::run::{Done, Job};
 use crate::action::{ActionError, Changed, Context, shown};
+use crate::model::text::one_line;
 use crate::model::value::Value;
-use crate::probe::command::shortened;
 
 /// A package in one version.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ pub fn complaint(done: &Done, marks: &[&str]) -> String {
         .chain(stdout.lines())
         .filter_map(|line| marks.iter().find_map(|mark| line.trim().strip_prefix(mark)))
         .take(5)
-        .map(|line| shortened(line, 200))
+        .map(|line| one_line(line, 200))
         .collect();
     if complaints.is_empty() { done.last_words() } else { complaints.join(" / ") }
 }
@@ -80,6 +80,6 @@ pub fn complaint(done: &Done, marks: &[&str]) -> String {
 /// The last lines of what it printed as errors.
 pub fn last_lines(done: &Done) -> String {
     let stderr = done.stderr.text();
-    let lines: Vec<String> = stderr.lines().map(|line| shortened(line, 200)).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<String> = stderr.lines().map(|line| one_line(line, 200)).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(8)..].join(" / ")
 }

@@ -15,11 +15,12 @@ use crate::action::run::{self, Job};
 use crate::action::{ActionError, Changed, Context, shown};
 use crate::model::action::Plan;
 use crate::model::fact::{Observation, Subject};
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 use crate::probe::ManagedService;
 use crate::probe::command::child::{End, Running, signal_name};
-use crate::probe::command::{shortened, start};
+use crate::probe::command::start;
 
 /// The commands of a service, and what is wanted of it.
 pub struct Steps<'s> {
@@ -152,7 +153,7 @@ impl<'s> Steps<'s> {
 
     /// Runs one command to its end. What it has started goes on.
     async fn carry_out(&self, run: &[String], limit: Instant, cx: &Context) -> Result<(), ActionError> {
-        let shown = shortened(&shown::command(run), 80);
+        let shown = one_line(&shown::command(run), 80);
         if cx.look.cancel.is_cancelled() {
             return Err(ActionError::before("cancelled", format!("`{shown}` was not started: the run was ended")));
         }
@@ -227,7 +228,7 @@ fn last_words(mut output: File) -> String {
     if let Ok(text) = read() {
         let text = String::from_utf8_lossy(&text).into_owned();
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        words = lines[lines.len().saturating_sub(3)..].iter().map(|line| shortened(line, 160)).collect();
+        words = lines[lines.len().saturating_sub(3)..].iter().map(|line| one_line(line, 160)).collect();
     }
     if words.is_empty() { "it printed nothing".to_owned() } else { format!("it printed last: {}", words.join(" / ")) }
 }

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
 use super::super::Context;
-use super::super::sql::trouble::one_line;
 use crate::model::fact::Evidence;
+use crate::model::text::one_line;
 
 const SHOWN: usize = 50;
 const TEXT: usize = 160;

@@ -6,10 +6,11 @@ use tokio::time::Instant;
 use super::super::Context;
 use super::super::http::fetch::{Endpoint, blind};
 use super::super::metric::prometheus::Prometheus;
-use super::super::sql::trouble::{Trouble, one_line};
+use super::super::sql::trouble::Trouble;
 use super::Told;
 use super::alert::{Alert, State};
 use crate::model::fact::Evidence;
+use crate::model::text::one_line;
 use crate::model::value::Value;
 
 const SHOWN: usize = 20;

@@ -9,6 +9,7 @@ use tokio::process::Command;
 use super::content::{Content, Scanner};
 use super::decode::{Block, Bound, End, Stop};
 use crate::probe::ProbeError;
+use crate::probe::command::child::beginning;
 
 const SERVERS: &str = "/usr/lib/postgresql";
 const MOST_ERROR: usize = 2 << 10;
@@ -39,7 +40,7 @@ pub async fn read(path: &Path, wanted: &[String], bound: &Bound) -> Result<Resto
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(ProbeError::new("io", "pg_restore has no output"));
     };
-    let work = async { tokio::join!(scan(stdout, wanted), first_of(stderr), child.wait()) };
+    let work = async { tokio::join!(scan(stdout, wanted), beginning(stderr, MOST_ERROR), child.wait()) };
     let (content, errors, status) = tokio::select! {
         done = tokio::time::timeout_at(bound.until.into(), work) => done.map_err(|_| Stop::TimeLimit)?,
         () = bound.cancel.cancelled() => return Err(Stop::Cancelled.into()),
@@ -66,15 +67,6 @@ async fn scan(mut output: impl AsyncRead + Unpin, wanted: &[String]) -> std::io:
         block.set_length(read);
         scanner.feed(&mut block);
     }
-}
-
-/// The beginning of what a program complains about; the rest is read and dropped, so that it can go on.
-async fn first_of(mut output: impl AsyncRead + Unpin) -> String {
-    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
-    while let Ok(read @ 1..) = output.read(&mut buffer).await {
-        kept.extend_from_slice(&buffer[..read.min(MOST_ERROR - kept.len())]);
-    }
-    String::from_utf8_lossy(&kept).into_owned()
 }
 
 /// The one of the newest server that is installed, as it reads all older archives; else the one on the path.

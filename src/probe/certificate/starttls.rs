@@ -5,7 +5,8 @@ use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::probe::sql::trouble::{one_line, without_number};
+use crate::model::text::one_line;
+use crate::probe::sql::trouble::without_number;
 
 /// Of one line, and of a MySQL server's first packet.
 const MOST_BYTES: u64 = 16 << 10;

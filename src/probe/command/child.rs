@@ -11,6 +11,8 @@ use tokio::process::{Child, ChildStdout};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::model::text::CUT;
+
 /// How long a group that was asked to end may tidy up before it is killed.
 const TIDYING: Duration = Duration::from_secs(1);
 
@@ -127,6 +129,13 @@ pub struct Stream {
     pub left_out: u64,
 }
 
+/// The beginning of what is read; the rest is thrown away, so that the writer can go on.
+pub async fn beginning(output: impl AsyncRead + Unpin, limit: usize) -> String {
+    let mut stream = Stream::new(limit);
+    stream.drain(Some(output)).await;
+    stream.text().into_owned()
+}
+
 impl Stream {
     fn new(limit: usize) -> Self {
         Self { kept: Vec::new(), limit, left_out: 0 }
@@ -143,9 +152,10 @@ impl Stream {
         }
     }
 
-    /// What is no UTF-8 is replaced.
+    /// What is no UTF-8 is replaced, and [`CUT`] stands for what was left out.
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.kept)
+        let text = String::from_utf8_lossy(&self.kept);
+        if self.left_out == 0 { text } else { Cow::Owned(text.into_owned() + CUT) }
     }
 
     pub fn last_line(&self) -> Option<String> {

@@ -11,8 +11,8 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::input::{InputSpec, InputType, Need};
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
-use crate::probe::command::shortened;
 use crate::probe::http::trouble::innermost;
 use crate::probe::{Context, ProbeError};
 
@@ -202,7 +202,7 @@ impl<'c> Engine<'c> {
     fn read<T: DeserializeOwned>(&self, answer: &Answer, path: &str) -> Result<T, Trouble> {
         let place = self.socket.display();
         if answer.status != 200 {
-            let said = shortened(&answer.message(), 300);
+            let said = one_line(&answer.message(), 300);
             let message = format!("the container engine at {place} answers GET {path} with {}: {said}", answer.status);
             return Err(if answer.status >= 500 {
                 down("bad_answer", message, WELL)

@@ -1,6 +1,7 @@
 //! What containers print. The engine sends both streams in frames, or what a terminal would show as it is.
 
 use super::engine::{Engine, Trouble};
+use crate::model::text::shortened;
 
 /// Bytes of a line that are looked at.
 const LINE: usize = 64 * 1024;
@@ -94,12 +95,7 @@ fn lines(begun: &mut Vec<u8>, piece: &[u8], each: &mut impl FnMut(&[u8])) {
 pub fn readable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let clean = |c: char| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
-    let mut characters = text.trim_end().chars().map(clean);
-    let mut kept: String = characters.by_ref().take(KEPT).collect();
-    if characters.next().is_some() {
-        kept.push('…');
-    }
-    kept
+    shortened(&text.trim_end().chars().map(clean).collect::<String>(), KEPT)
 }
 
 /// The last `most` lines that a container printed. The error is the engine's refusal.

@@ -13,9 +13,9 @@ use super::engine::{Engine, Trouble, encoded};
 use super::{Container, log, stats};
 use crate::model::expectation::Reading;
 use crate::model::fact::{Evidence, Observation, Subject};
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
-use crate::probe::command::shortened;
 use crate::probe::log::matcher::Matcher;
 use crate::probe::near::near;
 use crate::probe::{Context, ProbeError};
@@ -73,7 +73,7 @@ impl<'l> Look<'l> {
                     Ok(lines) => {
                         seen.evidence.push(Evidence::new(format!("last log lines of {}", subject.name), lines));
                     }
-                    Err(why) => subject.note(format!("its log could not be read: {}", shortened(&why, 200))),
+                    Err(why) => subject.note(format!("its log could not be read: {}", one_line(&why, 200))),
                 }
             }
             seen.subjects.push(subject);
@@ -208,7 +208,7 @@ impl<'l> Look<'l> {
         })
         .await?;
         if let Err(why) = done {
-            subject.note(format!("its log could not be read: {}", shortened(&why, 200)));
+            subject.note(format!("its log could not be read: {}", one_line(&why, 200)));
             return Ok(None);
         }
         subject.set("log_lines", Value::count(lines));
@@ -243,7 +243,7 @@ pub fn health_facts(told: &Description, subject: &mut Subject) {
     subject.set("healthy", Value::Bool(health.status == "healthy"));
     if health.status == "unhealthy" {
         let said = health.log.last().map(|look| {
-            let output = shortened(&look.output, 200);
+            let output = one_line(&look.output, 200);
             format!("; the last ended with {}: {output}", look.exit_code)
         });
         subject.note(format!("{} health checks in a row failed{}", health.failing_streak, said.unwrap_or_default()));
@@ -276,7 +276,7 @@ pub fn trouble(told: &Description) -> Option<String> {
         note.push_str(": it used too much memory and was killed for it");
     }
     if !state.error.is_empty() {
-        note = format!("{note}; the engine says: {}", shortened(&state.error, 200));
+        note = format!("{note}; the engine says: {}", one_line(&state.error, 200));
     }
     Some(note)
 }

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use super::{Target, within};
+use crate::model::text::shortened;
 use crate::probe::ProbeError;
 use crate::probe::backup::decode::Bound;
-use crate::probe::command::child::Group;
+use crate::probe::command::child::{Group, beginning};
 use crate::probe::command::start;
 use crate::probe::sql::site::Server;
 
@@ -173,7 +173,7 @@ impl Tool {
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0).current_dir("/");
         let mut child =
             command.spawn().map_err(|error| start::explain(&error, &self.program.to_string_lossy(), None, None))?;
-        let errors = child.stderr.take().map(|stderr| tokio::spawn(beginning(stderr)));
+        let errors = child.stderr.take().map(|stderr| tokio::spawn(beginning(stderr, MOST_ERROR)));
         Ok(Running { name: self.name(), group: Group::of(&child), child, errors, secret })
     }
 }
@@ -282,18 +282,9 @@ impl Failure {
         // Among those that only say what was done.
         let wrong = lines().find(|line| line.to_ascii_lowercase().contains("error"));
         let wrong = wrong.or_else(|| lines().next());
-        let said = wrong.map_or_else(|| format!("ended with {}", self.status), |line| line.chars().take(400).collect());
+        let said = wrong.map_or_else(|| format!("ended with {}", self.status), |line| shortened(line, 400));
         ProbeError::new("tool_failed", format!("{}: {said}", self.name))
     }
-}
-
-/// The beginning of what is read; the rest is dropped, so that the writer can go on.
-async fn beginning(mut output: impl AsyncRead + Unpin) -> String {
-    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
-    while let Ok(read @ 1..) = output.read(&mut buffer).await {
-        kept.extend_from_slice(&buffer[..read.min(MOST_ERROR - kept.len())]);
-    }
-    String::from_utf8_lossy(&kept).into_owned()
 }
 
 /// The folder of a path; the root for a path without one.

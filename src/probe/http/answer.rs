@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::super::Context;
 use super::trouble;
 use crate::model::fact::{Evidence, Subject};
+use crate::model::text::shortened;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 
@@ -124,7 +125,7 @@ fn graphql_error(error: &Json) -> String {
         parts.collect::<Vec<_>>().join(".")
     });
     let text = path.map_or_else(|| message.clone(), |path| format!("{path}: {message}"));
-    text.chars().take(EXCERPT_WIDTH).collect()
+    shortened(&text, EXCERPT_WIDTH)
 }
 
 /// The first of them, as evidence.
@@ -140,7 +141,7 @@ const EXCERPT_WIDTH: usize = 200;
 /// The beginning of a body that tells of an error.
 pub fn excerpt(title: String, body: &[u8]) -> Option<Evidence> {
     let text = std::str::from_utf8(body).ok().filter(|text| !text.trim().is_empty())?;
-    let mut lines = text.lines().map(|line| line.chars().take(EXCERPT_WIDTH).collect());
+    let mut lines = text.lines().map(|line| shortened(line, EXCERPT_WIDTH));
     let mut evidence = Evidence::new(title, lines.by_ref().take(EXCERPT_LINES).collect());
     evidence.left_out = lines.count() as u64;
     Some(evidence)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reqwest::{Response, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::sql::trouble::{Trouble, one_line};
+use super::super::sql::trouble::Trouble;
 use super::super::{Context, ProbeError};
 use super::answer::{self, End};
 use super::exchange::{self, Failure, Family, Trace};
@@ -14,6 +14,7 @@ use super::request::{Draft, redirect_of};
 use super::tls::{Strictness, Trust};
 use super::trouble;
 use crate::model::input::{InputError, InputSpec, InputType, Inputs, Need};
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 
 /// Enough for the busiest exposition; more is a question that should be narrower.

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::model::text::shortened;
+
 /// Priorities, as in syslog.
 pub const ERROR: u8 = 3;
 pub const WARNING: u8 = 4;
@@ -30,17 +32,12 @@ impl Message {
         let code: u32 = fields.next()?.parse().ok()?;
         let number = fields.next()?.parse().ok()?;
         let microseconds = fields.next()?.parse().ok()?;
-        let mut text = unescaped(text);
-        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
-            text.truncate(end);
-            text.push_str("...");
-        }
         Some(Self {
             number,
             at: boot.checked_add_signed(TimeDelta::microseconds(microseconds))?,
             priority: u8::try_from(code & 7).unwrap_or_default(),
             is_of_kernel: code >> 3 == 0,
-            text,
+            text: shortened(&unescaped(text), LONGEST),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::severity;
 use super::stamp::Instant;
+use crate::model::text::shortened;
 
 /// Characters of a line that are kept.
 const KEPT: usize = 400;
@@ -202,9 +203,9 @@ pub(crate) fn both(head: &[u8], line: &[u8]) -> Vec<u8> {
     both
 }
 
-/// As much of a line as can be [`KEPT`] characters.
+/// As much of a line as can be more than [`KEPT`] characters.
 pub(crate) fn kept(line: &[u8]) -> &[u8] {
-    &line[..line.len().min(KEPT * 4)]
+    &line[..line.len().min((KEPT + 1) * 4)]
 }
 
 /// Text for people: no control characters, which a terminal would obey, and not too long.
@@ -216,10 +217,5 @@ fn readable(line: &[u8]) -> String {
         control if control.is_control() => char::REPLACEMENT_CHARACTER,
         other => other,
     };
-    let mut characters = text.chars().map(clean);
-    let mut kept: String = characters.by_ref().take(KEPT).collect();
-    if characters.next().is_some() {
-        kept.push('…');
-    }
-    kept
+    shortened(&text.chars().map(clean).collect::<String>(), KEPT)
 }

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use super::super::Context;
 use super::super::http::fetch::{Endpoint, blind};
-use super::super::sql::trouble::{Trouble, one_line};
+use super::super::sql::trouble::Trouble;
 use super::series::{Labels, Sample, Series};
+use crate::model::text::one_line;
 
 /// Of one answer to one question.
 pub struct Told {

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::simulation::{Line, lines};
 use super::{Asks, LISTED, Update, note_no_lists, set_lists_age, set_updates};
 use crate::model::fact::{Evidence, Observation, Subject};
+use crate::model::text::one_line;
 use crate::model::value::Value;
-use crate::probe::command::shortened;
 use crate::probe::tool::Done;
 use crate::probe::{Context, ProbeError};
 
@@ -108,7 +108,7 @@ fn trouble(done: &Done) -> Option<Trouble> {
     }
     let stderr = done.stderr.text();
     let said: Vec<String> =
-        stderr.lines().filter_map(|line| line.strip_prefix("E: ")).take(3).map(|line| shortened(line, 200)).collect();
+        stderr.lines().filter_map(|line| line.strip_prefix("E: ")).take(3).map(|line| one_line(line, 200)).collect();
     let said = if said.is_empty() { done.last_words() } else { said.join(" / ") };
     Some(if said.contains("Unmet dependencies") { Trouble::Unmet(said) } else { Trouble::Other(said) })
 }

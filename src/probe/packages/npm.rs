@@ -6,9 +6,9 @@ use serde_json::{Map, Value as Json};
 
 use super::{Asks, Update, set_updates};
 use crate::model::fact::{Observation, Subject};
+use crate::model::text::one_line;
 use crate::model::value::Value;
 use crate::probe::ProbeError;
-use crate::probe::command::shortened;
 
 pub async fn look(folder: &Path, asks: &Asks<'_>) -> Result<Observation, ProbeError> {
     let place = folder.display().to_string();
@@ -34,7 +34,7 @@ pub async fn look(folder: &Path, asks: &Asks<'_>) -> Result<Observation, ProbeEr
     // A package has the version `latest`; what npm says of its own failure has not.
     if let Some(error) = told.get("error").filter(|error| error.get("latest").is_none() && !error.is_array()) {
         let said = error.get("summary").and_then(Json::as_str).unwrap_or("it does not say why");
-        let message = format!("npm could not ask its registry for the packages of {place}: {}", shortened(said, 200));
+        let message = format!("npm could not ask its registry for the packages of {place}: {}", one_line(said, 200));
         return Err(ProbeError::new("no_index", message).help("check the network and `npm config get registry`"));
     }
     let mut seen = Observation::from(Subject::new(&place));
@@ -51,7 +51,7 @@ pub async fn look(folder: &Path, asks: &Asks<'_>) -> Result<Observation, ProbeEr
     let subject = &mut seen.subjects[0];
     subject.set("consistent", Value::Bool(absent.is_empty()));
     if !absent.is_empty() {
-        subject.note(format!("not installed: {}; `npm ci` installs it", shortened(&absent.join(", "), 200)));
+        subject.note(format!("not installed: {}; `npm ci` installs it", one_line(&absent.join(", "), 200)));
     }
     let outside = updates.iter().filter(|update| update.remark.is_some()).count();
     if outside > 0 {

@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::{Asks, Update, set_updates};
 use crate::model::fact::{Observation, Subject};
+use crate::model::text::one_line;
 use crate::model::value::Value;
 use crate::probe::ProbeError;
-use crate::probe::command::shortened;
 
 #[derive(Deserialize)]
 struct Outdated {
@@ -39,7 +39,7 @@ pub async fn look(environment: &Path, asks: &Asks<'_>) -> Result<Observation, Pr
     // Without its index pip says that nothing is outdated; only its log tells.
     let said = std::fs::read_to_string(&log).map_err(|error| ProbeError::io("the log of pip", &error))?;
     if let Some(why) = said.lines().find_map(unreachable) {
-        let message = format!("pip could not ask the index for the packages of {place}: {}", shortened(why, 200));
+        let message = format!("pip could not ask the index for the packages of {place}: {}", one_line(why, 200));
         return Err(ProbeError::new("no_index", message)
             .help("check the network and pip's settings (`pip config list`); pip itself says that nothing is newer"));
     }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::model::secret::MASK;
+use crate::model::text::shortened;
 
 /// How many characters of the arguments are shown.
 const SHOWN: usize = 80;
@@ -87,10 +88,7 @@ pub fn shown(arguments: &[u8]) -> String {
         }
     }
     let line: String = masked.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{name}{}...", &line[..end]),
-        None => format!("{name}{line}"),
-    }
+    [name, &shortened(&line, SHOWN)].concat()
 }
 
 fn may_hold_secret(text: &str) -> bool {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::super::Context;
 use super::super::growth::Earlier;
-use super::super::sql::trouble::one_line;
 use super::info::Info;
 use super::slow_log::SlowLog;
 use crate::model::fact::{Observation, Subject};
+use crate::model::text::one_line;
 use crate::model::value::Value;
 
 #[derive(Default)]

@@ -13,8 +13,9 @@ use super::super::ProbeError;
 use super::super::http::exchange::Trace;
 use super::super::http::tls::{Strictness, Trust, client_config};
 use super::super::http::trouble::explain_tls;
-use super::super::sql::trouble::{Trouble, one_line};
+use super::super::sql::trouble::Trouble;
 use super::site::{Address, Site};
+use crate::model::text::one_line;
 
 /// An answer of INFO has some ten thousand bytes.
 const MOST_BYTES: usize = 4 << 20;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::Context;
 use super::super::growth::Earlier;
-use super::super::sql::trouble::one_line;
 use crate::model::fact::{Evidence, Subject};
+use crate::model::text::one_line;
 use crate::model::unit::{Dimension, Quantity};
 use crate::model::value::Value;
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use redis::Value as Said;
 
 use super::super::Context;
-use super::super::sql::trouble::{Trouble, one_line};
+use super::super::sql::trouble::Trouble;
 use super::connection::Connection;
 use crate::model::fact::{Evidence, Subject};
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 

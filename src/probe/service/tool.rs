@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::clock::{self, Clock};
 use super::properties::{ASKED, Properties};
 use super::unit::{End, Unit};
+use crate::model::text::shortened;
 use crate::model::unit::Quantity;
 use crate::probe::command::child::{self, Stream};
 use crate::probe::command::start;
@@ -142,7 +143,7 @@ impl<'c> Systemd<'c> {
         // An entry can be a text of many lines.
         let text = answer.stdout.text();
         let telling = text.lines().rev().filter(|line| !ends_the_rest(line, unit));
-        let mut lines: Vec<String> = telling.take(LOG_LINES).map(shortened).collect();
+        let mut lines: Vec<String> = telling.take(LOG_LINES).map(|line| shortened(line, LOG_LINE)).collect();
         lines.reverse();
         Ok(lines)
     }
@@ -188,11 +189,4 @@ impl<'c> Systemd<'c> {
 /// server whose main process has ended. Why that was stands above all of them.
 pub(crate) fn ends_the_rest(line: &str, unit: &str) -> bool {
     line.split_once(unit).is_some_and(|(_, said)| said.starts_with(": Killing process "))
-}
-
-fn shortened(line: &str) -> String {
-    match line.char_indices().nth(LOG_LINE) {
-        Some((at, _)) => format!("{}...", &line[..at]),
-        None => line.to_owned(),
-    }
 }

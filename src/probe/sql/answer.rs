@@ -7,6 +7,7 @@ use sqlx::{Column as _, Row};
 
 use super::cell::{self, Cell};
 use crate::model::fact::Evidence;
+use crate::model::text::shortened;
 use crate::model::value::Value;
 
 /// Reading stops here.
@@ -125,11 +126,7 @@ pub fn aligned(table: &[Vec<String>]) -> Vec<String> {
     let line = |row: &Vec<String>| {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let line = cells.join(" | ");
-        let line = line.trim_end();
-        match line.char_indices().nth(LINE_WIDTH) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line.to_owned(),
-        }
+        shortened(line.trim_end(), LINE_WIDTH)
     };
     table.iter().map(line).collect()
 }

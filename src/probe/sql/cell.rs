@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::model::text::{CUT, shortened};
 use crate::model::unit::Quantity;
 use crate::model::value::Value;
 
@@ -25,7 +26,7 @@ pub fn float(number: f64) -> Value {
 
 pub fn text(text: &str) -> Value {
     let end = (0..=LONGEST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    Value::Text(if end < text.len() { format!("{}…", &text[..end]) } else { text.to_owned() })
+    Value::Text(if end < text.len() { [&text[..end], CUT].concat() } else { text.to_owned() })
 }
 
 /// As `0x0a1b`.
@@ -40,7 +41,7 @@ pub fn bytes(bytes: &[u8]) -> Value {
 /// `digits` are those of the first bytes at least, `length` counts all bytes.
 pub fn hexadecimal(digits: &str, length: usize) -> Value {
     let shown = digits.get(..2 * MOST_BYTES).unwrap_or(digits);
-    let more = if length > MOST_BYTES { format!("… ({length} bytes)") } else { String::new() };
+    let more = if length > MOST_BYTES { format!("{CUT} ({length} bytes)") } else { String::new() };
     Value::Text(format!("0x{shown}{more}"))
 }
 
@@ -59,14 +60,10 @@ pub fn shown(cell: &Cell, width: usize) -> String {
         Some(value) => value.to_string(),
     };
     let mut line = String::new();
-    for char in text.chars() {
-        if line.chars().count() >= width {
-            line.push('…');
-            break;
-        }
+    for char in text.chars().take(width + 1) {
         if char.is_control() { line.extend(char.escape_default()) } else { line.push(char) }
     }
-    line
+    shortened(&line, width)
 }
 
 #[cfg(test)]
@@ -77,7 +74,7 @@ mod tests {
     fn long_texts_are_cut_between_characters() {
         let Value::Text(cut) = text(&"ä".repeat(LONGEST_TEXT)) else { panic!("a text") };
         assert_eq!(cut.chars().count(), LONGEST_TEXT / 2 + 1);
-        assert!(cut.ends_with("ä…"));
+        assert!(cut.ends_with("ä..."));
     }
 
     #[test]
@@ -85,13 +82,13 @@ mod tests {
         assert_eq!(text_or_bytes(b"{\"a\": 1}"), text("{\"a\": 1}"));
         assert_eq!(text_or_bytes(b"\x00\xff"), text("0x00ff"));
         assert_eq!(text_or_bytes(b"a\x00b"), text("0x610062"));
-        assert_eq!(bytes(&[0xab; 300]), text(&format!("0x{}… (300 bytes)", "ab".repeat(256))));
+        assert_eq!(bytes(&[0xab; 300]), text(&format!("0x{}... (300 bytes)", "ab".repeat(256))));
     }
 
     #[test]
     fn a_cell_is_shown_in_one_short_line() {
         assert_eq!(shown(&Some(text("a\nb\u{1b}[31mc")), 40), "a\\nb\\u{1b}[31mc");
-        assert_eq!(shown(&Some(text("abcdef")), 3), "abc…");
+        assert_eq!(shown(&Some(text("abcdef")), 3), "abc...");
         assert_eq!(shown(&None, 3), "NULL");
     }
 }

@@ -9,6 +9,7 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use super::super::ProbeError;
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 
 pub enum Trouble {
@@ -180,15 +181,6 @@ fn names(presented: &[String]) -> String {
         inner.trim_end_matches(')').trim_matches('"').to_owned()
     };
     presented.iter().map(bare).collect::<Vec<_>>().join(" and ")
-}
-
-/// `text` in one line of at most `most` characters.
-pub fn one_line(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
 }
 
 /// The system's text without its `(os error 113)`.

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::model::text::CUT;
 use crate::probe::sql::trouble::without_number;
 
 /// More than this is not read.
@@ -70,7 +71,8 @@ impl Banner {
     pub fn text(&self) -> String {
         let printable =
             |c: char| if (c.is_control() && !c.is_whitespace()) || c == char::REPLACEMENT_CHARACTER { '.' } else { c };
-        String::from_utf8_lossy(&self.said).trim_end().chars().map(printable).collect()
+        let text: String = String::from_utf8_lossy(&self.said).trim_end().chars().map(printable).collect();
+        if self.said.len() < MOST_BYTES { text } else { text + CUT }
     }
 
     /// Of a banner that the time limit ended.

@@ -4,6 +4,7 @@ use crate::model::condition::{Condition, Relation};
 use crate::model::event::{StepResult, SubjectResult};
 use crate::model::expectation::Check;
 use crate::model::fact::FactType;
+use crate::model::text::shortened;
 use crate::model::value::Value;
 
 /// More subjects than this are counted, and only the tightest of them are shown.
@@ -60,11 +61,7 @@ fn of(subject: &SubjectResult, result: &StepResult) -> String {
 
 /// A page or an output that passed is not read again here: its beginning says which it is.
 fn in_short(text: &str) -> String {
-    const MOST: usize = 40;
-    match text.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}...", &text[..at]),
-        None => text.to_owned(),
-    }
+    shortened(text, 40)
 }
 
 /// How far the tightest checked fact is from its limit, relative to the limit; infinite without limits.

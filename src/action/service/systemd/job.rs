@@ -12,9 +12,9 @@ use crate::action::service::bus::{self, Manager};
 use crate::action::service::unit::Unit;
 use crate::action::{ActionError, Context};
 use crate::model::fact::Evidence;
+use crate::model::text::one_line;
 use crate::model::unit::Quantity;
 use crate::probe::ProbeError;
-use crate::probe::command::shortened;
 use crate::probe::service::tool::{LOG_READ, MOST_OUTPUT, ends_the_rest};
 
 /// A service that does not tell when it is ready has to stay up this long.
@@ -133,7 +133,7 @@ async fn journal(unit: &Unit, since: DateTime<Utc>, cx: &Context) -> Vec<String>
         ["--quiet", "--no-pager", "--output=cat", "--lines", &most, "--since", &since, "--unit", &unit.name];
     let text = journalctl(&arguments, cx).await;
     let telling = text.lines().filter(|line| !line.trim().is_empty() && !ends_the_rest(line, &unit.name));
-    let lines: Vec<String> = telling.map(|line| shortened(line, 200)).collect();
+    let lines: Vec<String> = telling.map(|line| one_line(line, 200)).collect();
     lines[lines.len().saturating_sub(JOURNAL_LINES)..].to_vec()
 }
 

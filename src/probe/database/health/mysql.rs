@@ -7,9 +7,10 @@ use super::facts::{OF_POSTGRES, SESSIONS};
 use super::mysql_use;
 use super::seen::Seen;
 use super::session::{Row, Session};
+use crate::model::text::one_line;
 use crate::model::value::Value;
 use crate::probe::sql::statement::Dialect;
-use crate::probe::sql::trouble::{Trouble, one_line};
+use crate::probe::sql::trouble::Trouble;
 
 /// What is asked differently of MariaDB.
 #[derive(Clone, Copy)]

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::model::fact::{Evidence, Observation, Subject};
+use crate::model::text::one_line;
 use crate::model::unit::{Dimension, Quantity};
 use crate::model::value::Value;
 use crate::probe::Context;
 use crate::probe::growth::Earlier;
 use crate::probe::sql::answer::aligned;
 use crate::probe::sql::statement::{Dialect, tokens};
-use crate::probe::sql::trouble::{Trouble, one_line};
+use crate::probe::sql::trouble::Trouble;
 
 use super::session::{Row, Session};
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _};
 use sqlx::{AssertSqlSafe, Column as _};
 
+use crate::model::text::one_line;
 use crate::probe::database::connection::{self, Line};
 use crate::probe::sql::site::Server;
-use crate::probe::sql::trouble::{Trouble, one_line};
+use crate::probe::sql::trouble::Trouble;
 use crate::probe::sql::{Limits, Opened, mysql, postgres};
 
 /// More sessions, tables or indexes than this are not looked at.
