@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock};
 
 use memchr::memmem;
 
-use super::text::CUT;
+use super::text::{self, CUT};
 
 /// Where a secret is. The secret itself is never in a document.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,14 +74,15 @@ const SHORTEST: usize = 4;
 pub struct Mask(Arc<RwLock<Vec<Secret>>>);
 
 impl Mask {
-    /// From now on `secret` is shown as stars wherever text passes through [`Mask::apply`].
+    /// From now on `secret` is shown as stars wherever text passes through [`Mask::apply`], and so is each of its lines: texts
+    /// are shown line by line, or as one line.
     pub fn add(&self, secret: &str) {
-        if secret.len() < SHORTEST {
-            return;
-        }
+        let as_one_line = text::one_line(secret, usize::MAX);
         let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !known.iter().any(|one| one.0 == secret) {
-            known.push(Secret(secret.to_owned()));
+        for part in [secret, &as_one_line].into_iter().chain(secret.lines().map(str::trim)) {
+            if part.len() >= SHORTEST && !known.iter().any(|one| one.0 == part) {
+                known.push(Secret(part.to_owned()));
+            }
         }
     }
 

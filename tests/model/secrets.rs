@@ -65,8 +65,22 @@ fn a_secret_that_was_cut_off_with_its_text_is_stars_too() {
     assert_eq!(mask(&["hunter22"]).apply("the last line is: token hunter2..."), "the last line is: token ***...");
     assert_eq!(mask(&["hunter22"]).apply("they hunt... a lot"), "they ***... a lot", "rather too much than too little");
     assert_eq!(mask(&["hunter22"]).apply("hun... and hunter"), "hun... and hunter");
-    assert_eq!(mask(&["hunter22"]).apply("hunter … File"), "*** … File", "the beginning of an entry, and one of its lines");
+    assert_eq!(
+        mask(&["hunter22"]).apply("hunter … File"),
+        "*** … File",
+        "the beginning of an entry, and one of its lines"
+    );
     assert_eq!(mask(&["hunterż2"]).apply("hunter\u{fffd}..."), "***\u{fffd}...", "cut within a character");
+}
+
+#[test]
+fn a_secret_of_several_lines_is_stars_in_each_of_them() {
+    let mask = mask(&["-----BEGIN KEY-----\n  MHcCAQEE  IBEb\n}\n-----END KEY-----\n"]);
+    for line in ["-----BEGIN KEY-----", "MHcCAQEE  IBEb", "-----END KEY-----"] {
+        assert_eq!(mask.apply(line), "***");
+    }
+    assert_eq!(mask.apply("said: -----BEGIN KEY----- MHcCAQEE IBEb } -----END KEY----- twice"), "said: *** twice");
+    assert_eq!(mask.apply("said: -----BEGIN KEY----- MHcCAQEE..."), "said: ***...");
 }
 
 #[test]
