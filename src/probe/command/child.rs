@@ -152,10 +152,10 @@ impl Stream {
         }
     }
 
-    /// What is no UTF-8 is replaced, and [`CUT`] stands for what was left out.
+    /// What is no UTF-8 is replaced, and [`CUT`] ends a line that was cut.
     pub fn text(&self) -> Cow<'_, str> {
         let text = String::from_utf8_lossy(&self.kept);
-        if self.left_out == 0 { text } else { Cow::Owned(text.into_owned() + CUT) }
+        if self.left_out == 0 || text.ends_with('\n') { text } else { Cow::Owned(text.into_owned() + CUT) }
     }
 
     pub fn last_line(&self) -> Option<String> {
