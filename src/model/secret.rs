@@ -74,8 +74,8 @@ const SHORTEST: usize = 4;
 pub struct Mask(Arc<RwLock<Vec<Secret>>>);
 
 impl Mask {
-    /// From now on `secret` is shown as stars wherever text passes through [`Mask::apply`], and so is each of its lines: texts
-    /// are shown line by line, or as one line.
+    /// From now on `secret` is shown as stars wherever text passes through [`Mask::apply`], and so is each of its lines:
+    /// texts are shown line by line, or as one line.
     pub fn add(&self, secret: &str) {
         let as_one_line = text::one_line(secret, usize::MAX);
         let mut known = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);

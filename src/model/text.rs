@@ -1,7 +1,7 @@
 //! Texts that are cut where they are too long.
 
-/// What ends a text that was cut. Secrets are masked after texts were cut, so [`Mask`](super::secret::Mask) looks in front of it
-/// for the beginning of one: a text that is cut without it can show that.
+/// What ends a text that was cut. Secrets are masked after texts were cut, so [`Mask`](super::secret::Mask) looks in
+/// front of it for the beginning of one: a text that is cut without it can show that.
 pub const CUT: &str = "...";
 
 /// The first `most` characters.

@@ -185,8 +185,8 @@ impl<'c> Systemd<'c> {
     }
 }
 
-/// Whether this line of the journal only tells that systemd ended one more process of `unit`, as it does for each worker of a
-/// server whose main process has ended. Why that was stands above all of them.
+/// Whether this line of the journal only tells that systemd ended one more process of `unit`, as it does for each
+/// worker of a server whose main process has ended. Why that was stands above all of them.
 pub(crate) fn ends_the_rest(line: &str, unit: &str) -> bool {
     line.split_once(unit).is_some_and(|(_, said)| said.starts_with(": Killing process "))
 }
