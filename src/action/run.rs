@@ -1,5 +1,6 @@
 //! One command of an action, run to its end.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -68,7 +69,7 @@ impl Job<'_> {
             End::Exited { status, took } => {
                 Ok(Done { status, took, stdout: ended.stdout, stderr: ended.stderr, left_open: ended.left_open })
             }
-            End::TimeLimit => Err(too_long(&last_words(&ended.stdout, &ended.stderr))),
+            End::TimeLimit => Err(too_long(&last_words(&[ended.stderr.text(), ended.stdout.text()]))),
             End::Cancelled => Err(ActionError::midway("cancelled", format!("`{shown}` was ended with the run"))
                 .help("look at what it has changed; it was ended with all its children")),
             End::Lost(error) => Err(ActionError::midway("io", format!("cannot wait for `{shown}`: {error}"))),
@@ -85,13 +86,13 @@ impl Done {
 
     /// What it printed last, for a message.
     pub fn last_words(&self) -> String {
-        last_words(&self.stdout, &self.stderr)
+        last_words(&[self.stderr.text(), self.stdout.text()])
     }
 }
 
-fn last_words(stdout: &Stream, stderr: &Stream) -> String {
-    let words = [stderr, stdout].into_iter().find_map(|stream| {
-        let text = stream.text();
+/// The last lines of the first of `outputs` that has any.
+pub fn last_words(outputs: &[Cow<'_, str>]) -> String {
+    let words = outputs.iter().find_map(|text| {
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
         let last: Vec<String> = last.iter().map(|line| one_line(line, 160)).collect();

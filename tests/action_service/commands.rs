@@ -134,6 +134,14 @@ fn a_start_that_fails_says_what_it_printed_last() {
 }
 
 #[test]
+fn a_long_last_line_is_shown_from_its_beginning() {
+    let search = Search::with("printf 'cannot open: %04000d\\n' 7; exit 7");
+    let error = search.act("started").run().expect_err("a failure");
+    assert!(error.message.contains("it printed last: cannot open: 000"), "{error}");
+    assert!(error.message.ends_with("000..."), "{error}");
+}
+
+#[test]
 fn a_start_that_succeeds_without_a_service_is_a_failure() {
     let search = Search::with("true");
     let error = search.act("started").run().expect_err("nothing runs");

@@ -217,18 +217,11 @@ fn output() -> io::Result<File> {
 
 /// The last lines that were printed, for a message.
 fn last_words(mut output: File) -> String {
-    let read = || {
-        let end = output.stream_position()?.min(MOST_OUTPUT);
-        let begin = end.saturating_sub(2048);
-        let mut text = vec![0; usize::try_from(end - begin).unwrap_or(0)];
-        output.read_exact_at(&mut text, begin)?;
+    let mut read = || {
+        let mut text = vec![0; usize::try_from(output.stream_position()?.min(MOST_OUTPUT)).unwrap_or(0)];
+        output.read_exact_at(&mut text, 0)?;
         io::Result::Ok(text)
     };
-    let (mut read, mut words) = (read, Vec::new());
-    if let Ok(text) = read() {
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        words = lines[lines.len().saturating_sub(3)..].iter().map(|line| one_line(line, 160)).collect();
-    }
-    if words.is_empty() { "it printed nothing".to_owned() } else { format!("it printed last: {}", words.join(" / ")) }
+    // What cannot be read is not shown: the command's failure is told anyway.
+    run::last_words(&[String::from_utf8_lossy(&read().unwrap_or_default())])
 }
