@@ -241,6 +241,31 @@ fn basic_login_opens_a_private_page_and_a_wrong_password_does_not() {
 }
 
 #[test]
+fn what_is_sent_as_a_login_is_masked_as_it_is_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("password");
+    std::fs::write(&file, "correct-horse\n").expect("a file");
+    let (port, asked) = recording("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned());
+    let basic = json!({ "user": "operator", "password": { "file": file } });
+    let look = Look::new("http", json!({ "url": format!("http://127.0.0.1:{port}/"), "basic": basic }));
+    answers(&look.subject(), 200);
+    let request = asked.recv().expect("a request");
+    assert!(request.contains(" Basic b3BlcmF0b3I6Y29ycmVjdC1ob3JzZQ==\r\n"), "{request}");
+    let shown = look.cx.mask.apply(&request).into_owned();
+    assert!(shown.contains(" Basic ***\r\n"), "{shown}");
+}
+
+#[test]
+fn a_login_with_a_line_break_is_not_sent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "t0ken\rt0ken\n").expect("a file");
+    let error = Look::new("http", json!({ "url": page("/"), "bearer": { "file": file } })).run();
+    let error = error.expect_err("no header, no request");
+    assert_eq!((error.code, &*error.message), ("secret", "the secret of `bearer` has a line break"));
+}
+
+#[test]
 fn a_bearer_token_and_a_secret_header_are_sent() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("token");

@@ -15,6 +15,37 @@ fn mask(secrets: &[&str]) -> Mask {
     mask
 }
 
+type Spelling = (&'static str, fn(&str) -> String);
+
+/// How a secret may stand in what a server answers, or in the text of an error.
+const SPELLINGS: [Spelling; 7] = [
+    ("as it is", str::to_owned),
+    ("in a form", |text| {
+        let url = reqwest::Url::parse_with_params("http://localhost/", [("", text)]).expect("a URL");
+        url.query().expect("a query")[1..].to_owned()
+    }),
+    ("in a URL, each byte", |text| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat()),
+    ("in JSON", |text| quoted(&serde_json::to_string(text).expect("JSON"))),
+    ("in JSON of ASCII", |text| {
+        let spelled = |c: char| match c {
+            '/' => r"\/".to_owned(),
+            '"' | '\\' => format!("\\{c}"),
+            c if c.is_ascii() => c.to_string(),
+            c => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat(),
+        };
+        text.chars().map(spelled).collect()
+    }),
+    ("in XML", |text| {
+        let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        text.replace('"', "&quot;").replace('\'', "&#39;").replace('ż', "&#x17C;")
+    }),
+    ("in code", |text| quoted(&format!("{text:?}"))),
+];
+
+fn quoted(text: &str) -> String {
+    text[1..text.len() - 1].to_owned()
+}
+
 proptest! {
     #![proptest_config(cases(1000))]
 
@@ -33,6 +64,24 @@ proptest! {
         let text = format!("{before}hunter22 and more");
         for cut in [shortened(&text, most), one_line(&text, most)] {
             prop_assert!(!mask.apply(&cut).contains("hunt"), "{}", cut);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_stars_however_it_is_spelled(secret in "[a-c%+&;\\\\\"'<>/= żó🔑]{4,8}", after in "[xyz]{0,4}") {
+        let mask = mask(&[&secret]);
+        for (name, spell) in SPELLINGS {
+            let text = format!("is: {},{after}", spell(&secret));
+            prop_assert_eq!(mask.apply(&text), format!("is: ***,{after}"), "{}: {}", name, text);
+        }
+    }
+
+    #[test]
+    fn no_spelled_beginning_of_a_secret_is_left_in_a_text_that_was_cut(most in 0_usize..60) {
+        let mask = mask(&["hunt&\"/ż2!"]);
+        for (name, spell) in SPELLINGS {
+            let cut = shortened(&format!("is: {}", spell("hunt&\"/ż2!")), most);
+            prop_assert!(!mask.apply(&cut).contains("hunt"), "{}: {}", name, cut);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What is sent, and what is sent on after a redirect.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use reqwest::header::USER_AGENT;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode, Url};
@@ -8,7 +10,7 @@ use super::super::{Context, ProbeError};
 use super::body::{Body, Payload};
 use super::placeholder::{self, Captured};
 use crate::model::input::{InputError, Inputs};
-use crate::model::secret::{MaybeSecret, Secret, SecretRef};
+use crate::model::secret::{MaybeSecret, SecretRef};
 
 const AGENT: &str = concat!("opsctl/", env!("CARGO_PKG_VERSION"));
 
@@ -20,13 +22,13 @@ pub struct Draft {
     headers: Vec<(HeaderName, MaybeSecret)>,
     body: Option<Body>,
     graphql: bool,
-    login: Option<Login<SecretRef>>,
+    login: Option<Login>,
 }
 
 #[derive(Clone)]
-enum Login<S> {
-    Basic { user: String, password: S },
-    Bearer(S),
+enum Login {
+    Basic { user: String, password: SecretRef },
+    Bearer(SecretRef),
 }
 
 impl Draft {
@@ -121,23 +123,37 @@ impl Draft {
                 .map_err(|_| ProbeError::new("secret", format!("the value of the header {name} has a line break")))?;
             headers.append(name, value);
         }
-        let login = match &self.login {
-            None => None,
-            Some(Login::Bearer(token)) => Some(Login::Bearer(cx.secret(token).await?)),
-            Some(Login::Basic { user, password }) => {
-                Some(Login::Basic { user: user.clone(), password: cx.secret(password).await? })
-            }
-        };
+        if let Some(login) = &self.login {
+            headers.insert(AUTHORIZATION, login.header(cx).await?);
+        }
         let body = match &self.body {
             Some(body) => Some(body.resolve(cx).await?),
             None => None,
         };
         let (method, url) = (self.method.clone(), self.url.clone());
-        Ok(Request { method, url, headers, body, graphql: self.graphql, login })
+        Ok(Request { method, url, headers, body, graphql: self.graphql })
     }
 }
 
-fn login_of(inputs: &Inputs, headers: &[(HeaderName, MaybeSecret)]) -> Result<Option<Login<SecretRef>>, InputError> {
+impl Login {
+    async fn header(&self, cx: &Context) -> Result<HeaderValue, ProbeError> {
+        let (value, input) = match self {
+            Self::Bearer(token) => (format!("Bearer {}", cx.secret(token).await?.expose()), "bearer"),
+            Self::Basic { user, password } => {
+                let encoded = BASE64.encode(format!("{user}:{}", cx.secret(password).await?.expose()));
+                // Some servers show what they were sent.
+                cx.mask.add(&encoded);
+                (format!("Basic {encoded}"), "basic")
+            }
+        };
+        let mut header = HeaderValue::try_from(value)
+            .map_err(|_| ProbeError::new("secret", format!("the secret of `{input}` has a line break")))?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}
+
+fn login_of(inputs: &Inputs, headers: &[(HeaderName, MaybeSecret)]) -> Result<Option<Login>, InputError> {
     let login = match (inputs.group("basic"), inputs.secret("bearer")) {
         (Some(_), Some(_)) => {
             return Err(InputError::new("bearer", "there are two logins: `basic` and `bearer`", "keep one of them"));
@@ -202,7 +218,6 @@ pub struct Request {
     body: Option<Payload>,
     /// The answer is that to a GraphQL query.
     pub graphql: bool,
-    login: Option<Login<Secret>>,
 }
 
 impl Request {
@@ -217,11 +232,6 @@ impl Request {
         headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let mut request = client.request(self.method.clone(), self.url.clone()).headers(headers);
-        request = match &self.login {
-            None => request,
-            Some(Login::Basic { user, password }) => request.basic_auth(user, Some(password.expose())),
-            Some(Login::Bearer(token)) => request.bearer_auth(token.expose()),
-        };
         if let Some(body) = &self.body {
             request = request.body(body.clone().into_body());
         }
@@ -236,7 +246,6 @@ impl Request {
         if url.origin() != self.url.origin() {
             let content_type = self.headers.remove(CONTENT_TYPE);
             self.headers = content_type.into_iter().map(|value| (CONTENT_TYPE, value)).collect();
-            self.login = None;
         }
         let posted = self.method == Method::POST && matches!(status.as_u16(), 301 | 302);
         if (posted || status == StatusCode::SEE_OTHER) && self.method != Method::HEAD {
