@@ -6,6 +6,7 @@ mod look;
 pub(crate) mod matcher;
 pub(crate) mod scan;
 pub(crate) mod severity;
+mod sieve;
 mod source;
 pub(crate) mod stamp;
 pub(crate) mod tally;

@@ -1,10 +1,12 @@
 //! Which lines count: found in large pieces of text at once, which is many times faster than line by line.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use memchr::{memchr, memrchr};
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::sieve::Sieve;
 use crate::model::input::InputError;
 use crate::model::pattern;
 
@@ -104,8 +106,12 @@ impl Finder {
 
     /// The start and the end of the first match at `from` or behind it.
     fn find_at(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
-        if let Some(words) = self.words.as_ref().filter(|_| text.len() <= SMALL) {
-            return words.find_at(text, from);
+        let mut from = from;
+        if let Some(words) = &self.words {
+            match words.find_at(text, from) {
+                Ok(found) => return found,
+                Err(at) => from = at,
+            }
         }
         let engine =
             self.engine.get_or_init(|| compile(&self.pattern, self.ignore_case).expect("a few words can be compiled"));
@@ -124,6 +130,8 @@ struct Words {
     ignore_case: bool,
     /// The bytes with which a word may begin.
     begins: [bool; 256],
+    /// For a single word in any case.
+    sieve: Option<Sieve>,
 }
 
 impl Words {
@@ -146,18 +154,44 @@ impl Words {
                 begins[usize::from(first.to_ascii_uppercase())] = true;
             }
         }
+        let sieve = match words.as_slice() {
+            [word] if ignore_case => Sieve::of(word.as_bytes()),
+            _ => None,
+        };
         let alternatives = words.iter().map(|word| word.as_bytes().to_vec()).collect();
-        Some(Self { alternatives, ignore_case, begins })
+        Some(Self { alternatives, ignore_case, begins, sieve })
     }
 
-    fn find_at(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+    /// The first word that begins at `from` or behind it; the place from which an engine finds it sooner.
+    fn find_at(&self, text: &[u8], from: usize) -> Result<Option<(usize, usize)>, usize> {
+        if text.len() <= SMALL {
+            return Ok(self.find_in(text, from..text.len()));
+        }
+        let sieve = self.sieve.as_ref().ok_or(from)?;
+        let (mut at, mut in_vain) = (from, 0);
+        while at < text.len() {
+            let block = sieve.next(text, at);
+            at = block.end;
+            in_vain += block.len();
+            if let Some(found) = self.find_in(text, block) {
+                return Ok(Some(found));
+            }
+            if in_vain > SMALL / 8 + (at - from) / 8 {
+                return Err(at);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first word that begins in `starts`.
+    fn find_in(&self, text: &[u8], starts: Range<usize>) -> Option<(usize, usize)> {
         let is_here = |at: usize, word: &[u8]| {
             text.get(at..at + word.len())
                 .is_some_and(|here| if self.ignore_case { here.eq_ignore_ascii_case(word) } else { here == word })
         };
-        let mut at = from;
+        let mut at = starts.start;
         loop {
-            at += text.get(at..)?.iter().position(|&byte| self.begins[usize::from(byte)])?;
+            at += text.get(at..starts.end)?.iter().position(|&byte| self.begins[usize::from(byte)])?;
             if let Some(word) = self.alternatives.iter().find(|word| is_here(at, word)) {
                 return Some((at, at + word.len()));
             }
@@ -264,7 +298,11 @@ mod tests {
                 for text in texts.map(str::as_bytes) {
                     for from in 0..=text.len() {
                         let found = engine.find_at(text, from).map(|found| (found.start(), found.end()));
-                        assert_eq!(words.find_at(text, from), found, "{patterns:?} {ignore_case} {text:?} {from}");
+                        assert_eq!(
+                            words.find_in(text, from..text.len()),
+                            found,
+                            "{patterns:?} {ignore_case} {text:?} {from}"
+                        );
                         looked += 1;
                     }
                 }
@@ -275,5 +313,34 @@ mod tests {
             assert!(Words::of(&[odd.to_owned()], false).is_none(), "{odd:?}");
         }
         assert!(Words::of(&["ż".to_owned()], true).is_none());
+    }
+
+    #[test]
+    fn a_word_in_a_large_text_is_found_where_the_engine_finds_it() {
+        let patterns = ["Error".to_owned()];
+        let finder = Finder::new(&patterns, true).expect("a pattern");
+        let engine = compile(&joined(&patterns), true).expect("a pattern");
+        let words = finder.words.as_ref().expect("a word");
+        // The letters that are looked for stand together everywhere in the last one, so that the engine takes over.
+        for (filling, is_crowded) in [("all is well, ", false), ("\n", false), ("orro rerr erro", true)] {
+            let mut text = filling.repeat(100_000 / filling.len()).into_bytes();
+            for (nth, at) in (0..text.len() - 5).step_by(251).enumerate().skip(if is_crowded { 200 } else { 0 }) {
+                text[at..at + 5].copy_from_slice([b"error", b"ERROR", b"eRRoR"][nth % 3]);
+            }
+            let end = text.len();
+            text[end - 5..].copy_from_slice(b"erroR");
+            for text in [&text[..], &text[..end - 1]] {
+                let (mut at, mut found) = (0, Vec::new());
+                while let Some((from, to)) = finder.find_at(text, at) {
+                    found.push((from, to));
+                    at = to;
+                }
+                let expected: Vec<_> = engine.find_iter(text).map(|found| (found.start(), found.end())).collect();
+                assert_eq!(found, expected, "{filling}");
+                assert!(found.len() > 190, "{}", found.len());
+                assert_eq!(words.find_at(text, 0).is_err(), is_crowded, "{filling}");
+            }
+        }
+        assert_eq!(finder.find_at("all is well".repeat(10_000).as_bytes(), 3), None);
     }
 }
