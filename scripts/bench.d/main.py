@@ -54,12 +54,12 @@ class Bench:
         compare(os.path.join(CACHE, "meas"), programs, runs, self.scratch, PATIENCE)
         first, goals = programs[0], dict(goals)
         for program in programs:
-            ratio = "" if program is first else f"{first.ratio(program):.2f}"
+            ratio = "" if program is first else f"{first.ratio(program):.3f}"
             goal, reached = "", ""
             if program is first and None in goals:
                 goal, reached = f"under {goals[None]} ms", first.ms() < goals[None]
             elif program.name in goals:
-                goal, reached = f"at most {goals[program.name]:.2f}", first.ratio(program) <= goals[program.name]
+                goal, reached = f"at most {goals[program.name]:.3g}", first.ratio(program) <= goals[program.name]
             if reached is False:
                 self.missed.append(f"{what}: {program.name}: {goal}")
             mark = {True: " ✓", False: " ✗", "": ""}[reached]
