@@ -151,7 +151,7 @@ fn missing(site: &Site, procedure: &Procedure) -> Diagnostics {
     for step in &procedure.steps {
         let Work::Notify(notify) = &step.work else { continue };
         for reason in site.cannot_tell(notify) {
-            let message = format!("{}: step `{}`: {reason}", step.at, step.id);
+            let message = format!("{}: step `{}`: {reason}", procedure.place(step), step.id);
             problems.push(Diagnostic::general(
                 message,
                 "correct the step, or add it to the site file (`opsctl explain site`)",

@@ -369,7 +369,7 @@ fn plan_of(procedure: &Procedure, planned: &[Planned]) -> ProcedurePlan {
             _ => step.looks.first().map_or("", |look| look.kind.name).to_owned(),
         },
         section: step.section.map(|section| procedure.sections[section].title.clone()),
-        at: step.at.clone(),
+        at: procedure.place(step),
         why: step.why.clone(),
         next: step.next.clone(),
         finding: step.finding,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A word for a step, a group or a procedure: letters, digits, `-` and `_`, starting with a letter or digit.
@@ -50,7 +51,7 @@ macro_rules! text_id {
 
 /// The id of a step, unique within its procedure.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct StepId(String);
+pub struct StepId(CompactString);
 text_id!(StepId);
 
 impl StepId {
@@ -73,7 +74,7 @@ impl FromStr for StepId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let wanted = "an id; use letters, digits and dashes, such as `disk-free`";
-        if is_word(text) { Ok(Self(text.to_owned())) } else { Err(IdError { text: text.to_owned(), wanted }) }
+        if is_word(text) { Ok(Self(text.into())) } else { Err(IdError { text: text.to_owned(), wanted }) }
     }
 }
 

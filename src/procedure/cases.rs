@@ -143,7 +143,7 @@ pub fn read(path: &Path, site: &Site, set: &Vars) -> Result<Vec<Case>, Diagnosti
     let reader = Reader::new(Arc::clone(&source));
     // Their names have to be known, and nothing is asked.
     for (_, name) in node.get("databases").map_or_else(Vec::new, |node| reader.words(node, "`databases`")) {
-        site.databases.entry(name).or_insert(Database { url: MaybeSecret::Plain(String::new()) });
+        site.databases.entry(name.into_string()).or_insert(Database { url: MaybeSecret::Plain(String::new()) });
     }
     let file = File { reader: &reader, site: &site, set, procedure };
     let cases = file.cases(&node)?;

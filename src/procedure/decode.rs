@@ -1,11 +1,13 @@
 //! Reading nodes with a known form. Every error is kept, and reading goes on: one pass shows all that is wrong.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+
+use compact_str::CompactString;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, Source, suggestion};
 use super::inputs::SECRET_HELP;
@@ -19,6 +21,8 @@ pub struct Reader {
     problems: RefCell<Vec<Diagnostic>>,
     /// Where secrets stand that must not be shown.
     secrets: RefCell<Vec<Range<usize>>>,
+    /// A place whose line is known, and this line: places are asked for in their order.
+    known: Cell<(usize, usize)>,
 }
 
 /// A mapping whose keys are known to be right.
@@ -30,7 +34,7 @@ pub struct Fields<'n> {
 impl Reader {
     #[must_use]
     pub fn new(source: Arc<Source>) -> Self {
-        Self { source, problems: RefCell::default(), secrets: RefCell::default() }
+        Self { source, problems: RefCell::default(), secrets: RefCell::default(), known: Cell::new((0, 1)) }
     }
 
     /// Keeps an error. `help` may be empty.
@@ -83,10 +87,20 @@ impl Reader {
         self.problems.borrow().len()
     }
 
+    /// The line of a node, from 1.
+    #[must_use]
+    pub fn line(&self, node: &Node) -> usize {
+        let at = node.span.start;
+        let (known, line) = self.known.get();
+        let line = if at < known { self.source.line(at) } else { line + self.source.breaks(known..at) };
+        self.known.set((at, line));
+        line
+    }
+
     /// `line` of a node, as `file:line`.
     #[must_use]
     pub fn at(&self, node: &Node) -> String {
-        format!("{}:{}", self.source.name, self.source.line(node.span.start))
+        format!("{}:{}", self.source.name, self.line(node))
     }
 
     /// The first character of `span`: where something is missing.
@@ -115,7 +129,7 @@ impl Reader {
             return None;
         };
         for (key, _) in entries {
-            if !keys.iter().any(|known| known.name == key.text) {
+            if !keys.iter().any(|known| key.is(known.name)) {
                 let help = suggestion(&key.text, names(keys), "the keys are");
                 self.error(&key.span, format!("{what} has no key `{}`", key.text), "unknown key", help);
             }
@@ -131,7 +145,7 @@ impl Reader {
     /// A non-empty text where it stands.
     pub fn str<'n>(&self, node: &'n Node, what: impl Display + Copy) -> Option<&'n str> {
         match node.scalar() {
-            Some(text) if !text.trim().is_empty() && !node.is_null() => Some(text),
+            Some(text) if !is_blank(text) && !node.is_null() => Some(text),
             Some(_) => {
                 self.error(&node.span, format!("{what} is empty"), "", "write it, or remove the key");
                 None
@@ -183,8 +197,8 @@ impl Reader {
     }
 
     /// A non-empty list of texts without repetitions.
-    pub fn words(&self, node: &Node, what: impl Display + Copy) -> Vec<(Range<usize>, String)> {
-        let mut seen = HashSet::new();
+    pub fn words(&self, node: &Node, what: impl Display + Copy) -> Vec<(Range<usize>, CompactString)> {
+        let mut seen = BTreeSet::new();
         let items = self.items(node, what);
         let mut words = Vec::with_capacity(items.len());
         for item in items {
@@ -192,7 +206,7 @@ impl Reader {
                 if items.len() > 1 && !seen.insert(word) {
                     self.error(&item.span, format!("{what} names `{word}` twice"), "", "remove one of the two");
                 }
-                words.push((item.span.clone(), word.to_owned()));
+                words.push((item.span.clone(), word.into()));
             }
         }
         words
@@ -216,6 +230,11 @@ impl Reader {
     }
 }
 
+/// Whether there is nothing but white space. Most texts begin with something else.
+fn is_blank(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_graphic()) && text.trim().is_empty()
+}
+
 /// Where passwords stand in addresses such as `https://user:password@host`, and not the names of variables.
 #[must_use]
 pub fn passwords_in_urls(text: &str) -> Vec<Range<usize>> {
@@ -235,9 +254,10 @@ pub fn passwords_in_urls(text: &str) -> Vec<Range<usize>> {
 }
 
 impl<'n> Fields<'n> {
+    #[inline]
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'n Node> {
-        self.entries.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
+        self.entries.iter().find(|(name, _)| name.is(key)).map(|(_, node)| node)
     }
 
     /// The key that must be there.

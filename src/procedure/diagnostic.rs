@@ -16,7 +16,14 @@ impl Source {
     /// The line of a byte offset, from 1.
     #[must_use]
     pub fn line(&self, at: usize) -> usize {
-        memchr::memchr_iter(b'\n', &self.text.as_bytes()[..at.min(self.text.len())]).count() + 1
+        self.breaks(0..at) + 1
+    }
+
+    /// How many lines end between two byte offsets.
+    #[must_use]
+    pub fn breaks(&self, between: Range<usize>) -> usize {
+        let (begin, end) = (between.start.min(self.text.len()), between.end.min(self.text.len()));
+        memchr::memchr_iter(b'\n', &self.text.as_bytes()[begin..end]).count()
     }
 
     /// A copy with stars at these places, so that all others keep theirs.

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use compact_str::CompactString;
+
 use super::decode::Reader;
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
 use super::inputs::{self, Surroundings};
@@ -66,6 +68,12 @@ impl Procedure {
     #[must_use]
     pub fn source(&self) -> &Arc<Source> {
         &self.source
+    }
+
+    /// Where a step stands: file and line.
+    #[must_use]
+    pub fn place(&self, step: &Step) -> String {
+        format!("{}:{}", self.source.name, step.line)
     }
 
     /// The file as it was parsed: what it says of inputs is not kept elsewhere.
@@ -184,8 +192,8 @@ pub struct Step {
     pub always: bool,
     /// Position in [`Procedure::sections`].
     pub section: Option<usize>,
-    /// File and line.
-    pub at: String,
+    /// Where it begins in the file, from 1.
+    pub line: usize,
 }
 
 /// One look of a step.
@@ -340,7 +348,7 @@ struct References {
     needs: Named,
     reads: Vec<(Range<usize>, Reads)>,
     /// Expressions, and what is computed in templates.
-    computed: Vec<(Range<usize>, String)>,
+    computed: Vec<(Range<usize>, CompactString)>,
     precheck: Named,
     verify: Named,
     /// The actions that an approval is about.
@@ -348,7 +356,7 @@ struct References {
 }
 
 /// Names with their places.
-type Named = Vec<(Range<usize>, String)>;
+type Named = Vec<(Range<usize>, CompactString)>;
 
 /// The steps as they stand in the file, those of sections among them: what they say of inputs is not kept.
 #[must_use]

@@ -31,7 +31,7 @@ pub fn read(
     };
     let mut expectations = Vec::new();
     for (key, value) in entries {
-        let Some(spec) = facts.iter().find(|spec| spec.name == key.text) else {
+        let Some(spec) = facts.iter().find(|spec| key.is(spec.name)) else {
             unknown(reader, key, word, step, kind, facts);
             continue;
         };

@@ -57,13 +57,13 @@ fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], 
         }
     };
     for (key, _) in entries {
-        if !specs.iter().any(|spec| spec.name == key.text) {
+        if !specs.iter().any(|spec| key.is(spec.name)) {
             let help = suggestion(&key.text, specs.iter().map(|spec| spec.name), "it takes");
             reader.error(&key.span, format!("`{what}` has no input `{}`", key.text), "no such input", help);
         }
     }
     for spec in specs {
-        let given = entries.iter().find(|(key, _)| key.text == spec.name).map(|(_, value)| value);
+        let given = entries.iter().find(|(key, _)| key.is(spec.name)).map(|(_, value)| value);
         let given = given.filter(|value| !(spec.need != Need::Required && is_empty(value)));
         let default;
         let value = match (given, spec.need) {

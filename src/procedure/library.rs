@@ -1,5 +1,6 @@
 //! The library: packs of procedures, built in or in folders. Only what a command needs is read.
 
+use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -382,7 +383,7 @@ fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
         let entries = std::fs::read_dir(folder).map_err(|error| fail(folder, &error))?;
         let mut entries: Vec<DirEntry> = entries.filter_map(Result::ok).filter(|entry| !is_hidden(entry)).collect();
         // `outage` before `outage-identify`.
-        entries.sort_by_cached_key(|entry| Path::new(&entry.file_name()).with_extension(""));
+        entries.sort_by_cached_key(|entry| Path::new(&entry.file_name()).file_stem().map(OsStr::to_owned));
         Ok(entries)
     };
     let (mut defaults, mut found, mut problems) = (Vars::new(), Vec::new(), Diagnostics::default());

@@ -69,13 +69,8 @@ fn reads_of<'t>(names: &BTreeSet<String>, computed: impl Iterator<Item = &'t str
     if names.contains("steps") {
         return steps_in(computed).map_or(Reads::Any, |steps| Reads::Steps(steps.map(Cow::into_owned).collect()));
     }
-    let mut steps = BTreeSet::new();
-    for name in names {
-        if let ["steps", step, ..] = name.split('.').collect::<Vec<_>>().as_slice() {
-            steps.insert((*step).to_owned());
-        }
-    }
-    Reads::Steps(steps)
+    let steps = names.iter().filter_map(|name| name.strip_prefix("steps.")?.split('.').next());
+    Reads::Steps(steps.map(str::to_owned).collect())
 }
 
 fn describe(error: &minijinja::Error) -> String {
@@ -186,10 +181,11 @@ fn of_names(text: &str, vars: &Vars) -> Option<NodeKind> {
     for piece in scan::pieces(text)? {
         match piece {
             Piece::Text(text) => made.push_str(text),
-            Piece::Name(name) if is_late(root_of(name)) => late = true,
-            Piece::Name(name) => match vars.get(name)?.to_json() {
-                serde_json::Value::String(value) => made.push_str(&value),
-                _ => return None,
+            Piece::Name(name) | Piece::Filtered(name) if is_late(root_of(name)) => late = true,
+            Piece::Filtered(_) => return None,
+            Piece::Name(name) => match &vars.get(name)?.kind {
+                NodeKind::Scalar { text, quoted: true } => made.push_str(text),
+                _ => made.push_str(vars[name].to_json().as_str()?),
             },
         }
     }
@@ -369,6 +365,7 @@ mod tests {
             "{{ steps }}",
             "{{ steps['a-b'].choice }} {{ steps['c'].facts['d.e'] }}",
             "{{ steps.a['b'] }}",
+            "{{ steps['a'].facts.b | replace(' ', '') }}, {{ item | default('ż') | upper }}",
         ] {
             let compiled = environment().template_from_str(template).expect("a template");
             let names = compiled.undeclared_variables(true).into_iter().collect();
@@ -376,9 +373,27 @@ mod tests {
             assert_eq!(reads_of_template(template), reads_of(&names, computed(template)), "{template:?}");
             assert_eq!(of_names(template, &Vars::new()), Some(NodeKind::Late(template.into())));
         }
-        for template in
-            ["{{ not.a }}", "{{ a[b] }}", "{{ a['] }}", "{{ a['b }}", "{{ a['\\n'] }}", "{{ ['a'] }}", "{{ a['b']c }}"]
-        {
+        for template in [
+            "{{ not.a }}",
+            "{{ a[b] }}",
+            "{{ a['] }}",
+            "{{ a['b }}",
+            "{{ a['\\n'] }}",
+            "{{ ['a'] }}",
+            "{{ a['b']c }}",
+            "{{ a | }}",
+            "{{ a | b() }}",
+            "{{ a | b(c) }}",
+            "{{ a | b('c', '|') }}",
+            "{{ a | b('}}') }}",
+            "{{ a | b('c') + d }}",
+            "{{ a | not }}",
+            "{{ a | b is c }}",
+            "{{ a }",
+            "{{ a } }}",
+            "{{{ a }}",
+            "{%",
+        ] {
             assert_eq!(scan::pieces(template), None, "{template:?}");
         }
         assert_eq!(scan::pieces("{{ a.0 }}"), None);

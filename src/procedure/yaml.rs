@@ -45,6 +45,16 @@ pub struct Key {
     pub text: CompactString,
 }
 
+impl Key {
+    /// Whether it is `name`. Most keys that are not differ in their length or their first letter.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        let text = self.text.as_str();
+        text.len() == name.len() && text.as_bytes().first() == name.as_bytes().first() && text == name
+    }
+}
+
 impl Node {
     /// A mapping without keys.
     #[must_use]
@@ -76,7 +86,7 @@ impl Node {
 
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.map()?.iter().find(|(name, _)| name.text == key).map(|(_, node)| node)
+        self.map()?.iter().find(|(name, _)| name.is(key)).map(|(_, node)| node)
     }
 
     /// What it is, for messages: "a list".

@@ -1,5 +1,6 @@
 //! Action steps: what is done, what must hold before and after, and how it is taken back.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::step::Applies;
@@ -26,7 +27,7 @@ impl Document<'_> {
         let (doing, least) = self.doing(body, step, applies, references)?;
         for (key, into) in [("precheck", &mut references.precheck), ("verify", &mut references.verify)] {
             if let Some(node) = fields.get(key) {
-                *into = reader.words(node, &format!("`{key}`"));
+                *into = reader.words(node, format_args!("`{key}`"));
             }
         }
         let undo = fields.get("undo").and_then(|node| self.resolved(node));
@@ -75,11 +76,11 @@ impl Document<'_> {
     fn doing(&self, node: &Node, step: &str, applies: Applies, references: &mut References) -> Option<(Doing, Effect)> {
         let reader = self.reader;
         let kinds = || action::KINDS.iter().map(|kind| kind.name);
-        let help = format!(
-            "write `action: {{ service: {{ name: ... }} }}`; kinds are {}",
-            kinds().collect::<Vec<_>>().join(", ")
-        );
-        let (key, inputs) = reader.single(node, &format!("the action of step `{step}`"), &help)?;
+        let help = std::fmt::from_fn(|f| {
+            let kinds = kinds().collect::<Vec<_>>().join(", ");
+            write!(f, "write `action: {{ service: {{ name: ... }} }}`; kinds are {kinds}")
+        });
+        let (key, inputs) = reader.single(node, format_args!("the action of step `{step}`"), help)?;
         let Some(kind) = action::kind(&key.text) else {
             let help = suggestion(&key.text, kinds(), "kinds are");
             reader.error(&key.span, format!("there is no kind of action `{}`", key.text), "unknown kind", help);
@@ -106,7 +107,7 @@ impl Document<'_> {
     }
 
     /// A text for people, which may wait for the results of earlier steps.
-    pub(super) fn phrase(&self, node: &Node, what: &str, references: &mut References) -> Option<Phrase> {
+    pub(super) fn phrase(&self, node: &Node, what: impl Display + Copy, references: &mut References) -> Option<Phrase> {
         let node = self.resolved(node)?;
         match template::late_reads(&node) {
             Some(reads) => {

@@ -87,7 +87,7 @@ impl Document<'_> {
         for (span, name) in named {
             match ids.iter().position(|id| id.as_str() == name) {
                 Some(position) => positions.push(position),
-                None if broken.contains(name) => {}
+                None if broken.contains(name.as_str()) => {}
                 None => {
                     let help = suggestion(name, ids.iter().map(StepId::as_str), "the steps are");
                     self.reader.error(span, format!("there is no step `{name}`"), "", help);
@@ -150,7 +150,8 @@ impl Document<'_> {
                 return Some(Criterion { says: says?, proven_by: Vec::new(), clock: Some(clock?) });
             }
             let proofs = reader.words(node, "`proven_by`").into_iter();
-            let proven_by = proofs.filter_map(|(span, word)| self.proof(&span, word, steps, broken)).collect();
+            let proven_by =
+                proofs.filter_map(|(span, word)| self.proof(&span, word.into_string(), steps, broken)).collect();
             Some(Criterion { says: says?, proven_by, clock: None })
         };
         reader.items(node, "`criteria`").iter().filter_map(one).collect()
@@ -263,6 +264,10 @@ fn circle_in(steps: &[Step]) -> Option<Vec<usize>> {
         path.pop();
         done[at] = true;
         None
+    }
+    // Where each waits for earlier ones only, there is none.
+    if steps.iter().enumerate().all(|(at, step)| step.after.last().is_none_or(|&last| last < at)) {
+        return None;
     }
     let mut done = vec![false; steps.len()];
     let mut path = Vec::new();

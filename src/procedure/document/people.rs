@@ -43,7 +43,7 @@ impl Document<'_> {
             if let Err(error) = key.text.parse::<StepId>() {
                 self.reader.error(&key.span, error.to_string(), "", "");
             }
-            if let Some(phrase) = self.phrase(node, &format!("`{}`", key.text), references) {
+            if let Some(phrase) = self.phrase(node, format_args!("`{}`", key.text), references) {
                 points.insert(key.text.to_string(), phrase);
             }
         }
@@ -63,7 +63,7 @@ impl Document<'_> {
         let to = match fields.get("to") {
             None => Vec::new(),
             Some(node) if node.list().is_some() => {
-                reader.words(node, "`to`").into_iter().map(|(_, word)| word).collect()
+                reader.words(node, "`to`").into_iter().map(|(_, word)| word.into_string()).collect()
             }
             Some(node) => reader.text(node, "`to`").into_iter().collect(),
         };

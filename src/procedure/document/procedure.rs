@@ -1,6 +1,7 @@
 //! A procedure: its own keys, and its steps and sections one after the other.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::{Document, Procedure, References, Section, Step};
@@ -22,8 +23,8 @@ impl Document<'_> {
         let criteria = self.criteria(&fields, &steps, &broken);
         let words = |key: &str| -> Vec<String> {
             let node = fields.get(key).and_then(|node| self.resolved(node));
-            let words = node.map_or_else(Vec::new, |node| reader.words(&node, &format!("`{key}`")));
-            words.into_iter().map(|(_, word)| word).collect()
+            let words = node.map_or_else(Vec::new, |node| reader.words(&node, format_args!("`{key}`")));
+            words.into_iter().map(|(_, word)| word.into_string()).collect()
         };
         Some(Procedure {
             id: id.clone(),
@@ -75,7 +76,7 @@ impl Document<'_> {
         fields.required(self.reader, "to", "an escalation").and_then(|node| self.reader.text(node, "`to`"))
     }
 
-    pub(super) fn choice(&self, node: &Node, what: &str, choices: &[&str]) -> Option<String> {
+    pub(super) fn choice(&self, node: &Node, what: impl Display + Copy, choices: &[&str]) -> Option<String> {
         let text = self.reader.text(node, what)?;
         if choices.contains(&text.as_str()) {
             return Some(text);

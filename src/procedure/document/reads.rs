@@ -17,7 +17,7 @@ impl References {
         let mut texts = Vec::new();
         crate::procedure::template::late_texts(node, &mut texts);
         let computed = texts.into_iter().flat_map(|(span, text)| scan::computed(text).map(move |part| (span, part)));
-        self.computed.extend(computed.map(|(span, part)| (span.clone(), part.to_owned())));
+        self.computed.extend(computed.map(|(span, part)| (span.clone(), part.into())));
     }
 }
 

@@ -51,7 +51,7 @@ impl Document<'_> {
             reader.text(&node, format_args!("`{key}`"))
         };
         let flag = |key: &str| {
-            let given = fields.get(key).and_then(|node| self.choice(node, &format!("`{key}`"), &["true", "false"]));
+            let given = fields.get(key).and_then(|node| self.choice(node, format_args!("`{key}`"), &["true", "false"]));
             given.as_deref() == Some("true")
         };
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
@@ -70,7 +70,7 @@ impl Document<'_> {
             kind,
             why: text("why"),
             next: text("next"),
-            tags: tags.into_iter().map(|(_, tag)| tag).collect(),
+            tags: tags.into_iter().map(|(_, tag)| tag.into_string()).collect(),
             needs: Vec::new(),
             after: BTreeSet::new(),
             when,
@@ -84,7 +84,7 @@ impl Document<'_> {
             for_each,
             always: flag("always"),
             section: None,
-            at: reader.at(node),
+            line: reader.line(node),
         };
         Some((step, references))
     }
@@ -112,7 +112,7 @@ impl Document<'_> {
         };
         for (key, node) in fields.entries() {
             // Of a `gather` that judges more can be said, see `expectations`.
-            if let Some((key, kinds)) = keys::ONLY.iter().find(|(only, _)| key.text == *only)
+            if let Some((key, kinds)) = keys::ONLY.iter().find(|(only, _)| key.is(only))
                 && !kinds.contains(&kind.word())
                 && kind != StepKind::Gather
             {
@@ -151,20 +151,17 @@ impl Document<'_> {
                 return None;
             }
         };
-        for root in expression.roots().collect::<BTreeSet<_>>() {
-            if !matches!(root, "vars" | "steps" | "run") {
-                let help = format!("write `vars.{root}`, `steps.{root}` or `run.{root}`; a text needs quotes");
-                self.reader.error(&node.span, format!("`{key}` knows no `{root}`"), "", help);
-            }
+        let is_known = |root: &str| matches!(root, "vars" | "steps" | "run");
+        for root in expression.roots().filter(|root| !is_known(root)).collect::<BTreeSet<_>>() {
+            let help = format!("write `vars.{root}`, `steps.{root}` or `run.{root}`; a text needs quotes");
+            self.reader.error(&node.span, format!("`{key}` knows no `{root}`"), "", help);
         }
-        for name in expression.vars().collect::<BTreeSet<_>>() {
-            if !self.vars.contains_key(name) {
-                let help = suggestion(name, self.vars.keys().map(String::as_str), "defined are");
-                self.reader.error(&node.span, format!("the variable `{name}` is not defined"), "undefined", help);
-            }
+        for name in expression.vars().filter(|name| !self.vars.contains_key(*name)).collect::<BTreeSet<_>>() {
+            let help = suggestion(name, self.vars.keys().map(String::as_str), "defined are");
+            self.reader.error(&node.span, format!("the variable `{name}` is not defined"), "undefined", help);
         }
         references.reads.push((node.span.clone(), expression.reads()));
-        references.computed.push((node.span.clone(), text.to_owned()));
+        references.computed.push((node.span.clone(), text.into()));
         Some(expression)
     }
 

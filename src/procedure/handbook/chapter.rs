@@ -71,7 +71,6 @@ impl Chapter {
         }
         let command = format!("opsctl {} {}", procedure.id.group(), procedure.id.name());
         let looks = procedure.steps.iter().all(|step| step.kind.looks());
-        let file = procedure.steps.first().and_then(|step| step.at.rsplit_once(':')).map(|(file, _)| file);
         Self {
             id: procedure.id.to_string(),
             anchor: super::step::anchor(&procedure.id),
@@ -85,7 +84,7 @@ impl Chapter {
             schedule: procedure.schedule.as_deref().map(|cron| schedule(cron, site)),
             budget: procedure.budget.map(|budget| Quantity::duration(budget).rounded()),
             escalate: procedure.escalate.clone(),
-            file: file.unwrap_or_default().to_owned(),
+            file: procedure.source().name.clone(),
             sections: sections.into_iter().map(|(_, section)| section).collect(),
             criteria: procedure.criteria.iter().map(|criterion| criterion_view(criterion, procedure)).collect(),
         }

@@ -1,7 +1,8 @@
 //! Texts that mean something else than they look like: patterns, commands for a shell, passwords.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::input::{InputSpec, InputType};
 use crate::model::pattern::Pattern;
@@ -125,8 +126,7 @@ fn patterns<'n>(
     let Some(given) = get(input) else { return };
     let folded = get("ignore_case").as_deref().and_then(Node::scalar) == Some("true");
     let matches = |pattern: &str| {
-        let pattern = if folded { format!("(?i){pattern}") } else { pattern.to_owned() };
-        Pattern::new(&pattern).map_or([false; 3], |pattern| pattern.match_once(["", "\u{1}~", NO_ERRORS]))
+        if folded { matches(&format!("(?i){pattern}")) } else { matches(pattern) }
     };
     let is_excepted = || {
         let except = get("except");
@@ -151,6 +151,20 @@ fn patterns<'n>(
             reader.remark(&item.span, format!("`{pattern}` also matches `{NO_ERRORS}`"), help);
         }
     }
+}
+
+/// Whether a pattern matches nothing at all, anything at all, and a line that reports no errors. Each is tried once:
+/// the steps of a library look for the same few.
+fn matches(pattern: &str) -> [bool; 3] {
+    static KNOWN: Mutex<BTreeMap<String, [bool; 3]>> = Mutex::new(BTreeMap::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(&matches) = known().get(pattern) {
+        return matches;
+    }
+    let once = |pattern: Pattern| pattern.match_once(["", "\u{1}~", NO_ERRORS]);
+    let matches = Pattern::new(pattern).map_or([false; 3], once);
+    known().insert(pattern.to_owned(), matches);
+    matches
 }
 
 /// One or many.

@@ -14,6 +14,8 @@ use crate::model::outcome::Outcome;
 enum Word<'t> {
     /// `steps.disk.facts.free` and `steps['disk'].facts['free']` alike.
     Path(Vec<&'t str>),
+    /// The same before its parts are known.
+    Name(&'t str),
     Text(&'t str),
     Number(&'t str),
     Sign(&'t str),
@@ -116,16 +118,16 @@ fn plain<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) -> Op
     loop {
         rest = plain_term(rest, reads, depth)?;
         match rest {
-            [Word::Path(path), more @ ..] if matches!(path.as_slice(), ["and" | "or"]) => rest = more,
+            [Word::Name("and" | "or"), more @ ..] => rest = more,
             _ => return Some(rest),
         }
     }
 }
 
 /// A name that is not one of the engine's words.
-fn plain_name<'w>(word: &'w Word<'_>) -> Option<&'w [&'w str]> {
-    let Word::Path(path) = word else { return None };
-    path.iter().all(|part| is_identifier(part) && !WORDS.contains(part)).then_some(path)
+fn plain_name<'t>(word: &Word<'t>) -> Option<&'t str> {
+    let Word::Name(name) = word else { return None };
+    name.split('.').all(|part| is_identifier(part) && !WORDS.contains(&part)).then_some(*name)
 }
 
 fn plain_literal(word: &Word<'_>) -> bool {
@@ -133,17 +135,13 @@ fn plain_literal(word: &Word<'_>) -> bool {
         Word::Text(_) => true,
         // The engine's numbers end somewhere.
         Word::Number(number) => number.len() <= 18 && number.bytes().all(|byte| byte.is_ascii_digit()),
-        Word::Path(_) | Word::Sign(_) => false,
+        Word::Path(_) | Word::Name(_) | Word::Sign(_) => false,
     }
 }
 
 /// Behind one name with its test or comparison, or behind an expression in brackets.
 fn plain_term<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) -> Option<&'w [Word<'w>]> {
-    let is = |word: &Word<'_>, name: &str| matches!(word, Word::Path(path) if *path == [name]);
-    let words = match words {
-        [not, rest @ ..] if is(not, "not") => rest,
-        _ => words,
-    };
+    let words = words.strip_prefix(&[Word::Name("not")]).unwrap_or(words);
     if let [Word::Sign("("), inner @ ..] = words {
         let rest = if depth < MOST_NESTED { plain(inner, reads, depth + 1) } else { None };
         return match rest? {
@@ -152,13 +150,14 @@ fn plain_term<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) 
         };
     }
     let [name, rest @ ..] = words else { return None };
-    reads.push(plain_name(name)?.join("."));
+    reads.push(plain_name(name)?.to_owned());
+    let is_test = |word| plain_name(word).is_some_and(|test| !test.contains('.'));
     match rest {
         [Word::Sign("==" | "!=" | "<" | "<=" | ">" | ">="), value, rest @ ..] if plain_literal(value) => Some(rest),
-        [word, not, test, rest @ ..] if is(word, "is") && is(not, "not") && plain_name(test)?.len() == 1 => Some(rest),
-        [word, test, rest @ ..] if is(word, "is") && plain_name(test)?.len() == 1 => Some(rest),
-        [word, Word::Sign("["), rest @ ..] if is(word, "in") => plain_list(rest),
-        [not, word, Word::Sign("["), rest @ ..] if is(not, "not") && is(word, "in") => plain_list(rest),
+        [Word::Name("is"), Word::Name("not"), test, rest @ ..] if is_test(test) => Some(rest),
+        [Word::Name("is"), test, rest @ ..] if is_test(test) => Some(rest),
+        [Word::Name("in"), Word::Sign("["), rest @ ..]
+        | [Word::Name("not"), Word::Name("in"), Word::Sign("["), rest @ ..] => plain_list(rest),
         _ => Some(rest),
     }
 }
@@ -176,7 +175,7 @@ impl<'t> Word<'t> {
         match self {
             Self::Text(text) => Some(Literal::Text(text)),
             Self::Number(number) => Some(Literal::Number(number)),
-            Self::Path(_) | Self::Sign(_) => None,
+            Self::Path(_) | Self::Name(_) | Self::Sign(_) => None,
         }
     }
 }
@@ -196,7 +195,7 @@ fn exists(question: &str) -> bool {
 }
 
 fn words_of(text: &str) -> Vec<Word<'_>> {
-    let (mut words, mut rest) = (Vec::new(), text.trim_start());
+    let (mut words, mut rest) = (Vec::with_capacity(8), text.trim_start());
     while let Some(first) = rest.chars().next() {
         let (word, length) = word(rest, first);
         words.push(word);
@@ -207,26 +206,25 @@ fn words_of(text: &str) -> Vec<Word<'_>> {
 
 /// The first word of `rest`, and its length in bytes.
 fn word(rest: &str, first: char) -> (Word<'_>, usize) {
-    let until = |is_part: fn(char) -> bool| rest.find(|c| !is_part(c)).unwrap_or(rest.len());
     if first == '\'' || first == '"' {
         let text = &rest[1..];
         // A quote that nothing closes is a sign that nobody knows.
         return text.find(first).map_or((Word::Sign(&rest[..1]), 1), |end| (Word::Text(&text[..end]), end + 2));
     }
     if first.is_ascii_digit() {
-        let end = until(|c| c.is_ascii_digit() || c == '.' || c == '_');
+        let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(rest.len());
         return (Word::Number(&rest[..end]), end);
     }
     if first.is_alphabetic() || first == '_' || first == '.' {
-        let end = until(|c| c.is_alphanumeric() || c == '_' || c == '.');
-        return (Word::Path(rest[..end].split('.').collect()), end);
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).unwrap_or(rest.len());
+        return (Word::Name(&rest[..end]), end);
     }
     let double = ["==", "!=", "<=", ">=", "//", "**"].iter().any(|sign| rest.starts_with(sign));
     let end = if double { 2 } else { first.len_utf8() };
     (Word::Sign(&rest[..end]), end)
 }
 
-/// With `name['part'].other` as one name.
+/// With the parts of names, and `name['part'].other` as one name.
 fn joined(words: Vec<Word<'_>>) -> Vec<Word<'_>> {
     let mut joined: Vec<Word<'_>> = Vec::with_capacity(words.len());
     let mut words = words.into_iter().peekable();
@@ -237,12 +235,17 @@ fn joined(words: Vec<Word<'_>>) -> Vec<Word<'_>> {
                 path.push(part);
                 joined.truncate(joined.len() - 2);
                 // `.other` behind that.
-                if let Some(Word::Path(more)) =
-                    words.next_if(|next| matches!(next, Word::Path(more) if more[0].is_empty()))
+                if let Some(Word::Name(more)) =
+                    words.next_if(|next| matches!(next, Word::Name(more) if more.starts_with('.')))
                     && let Some(Word::Path(path)) = joined.last_mut()
                 {
-                    path.extend(&more[1..]);
+                    path.extend(more.split('.').skip(1));
                 }
+            }
+            (_, Word::Name(name)) => {
+                let mut path = Vec::with_capacity(4);
+                path.extend(name.split('.'));
+                joined.push(Word::Path(path));
             }
             _ => joined.push(word),
         }
@@ -255,18 +258,23 @@ fn is_name(path: &[&str]) -> bool {
     !matches!(path, ["in" | "not" | "and" | "or" | "is" | "if" | "else" | "elif"])
 }
 
-/// A part of a template that computes nothing.
+/// A part of a template that reads no more than one name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Piece<'t> {
     Text(&'t str),
     /// A name between braces, with its parts perhaps: `steps.disk.outcome`, `steps['disk'].outcome`.
     Name(&'t str),
+    /// A name with filters behind it: `steps.disk.outcome | upper`.
+    Filtered(&'t str),
 }
 
 impl<'t> Piece<'t> {
     #[must_use]
     pub fn name(self) -> Option<&'t str> {
-        if let Self::Name(name) = self { Some(name) } else { None }
+        match self {
+            Self::Text(_) => None,
+            Self::Name(name) | Self::Filtered(name) => Some(name),
+        }
     }
 }
 
@@ -302,25 +310,45 @@ fn is_path(text: &str) -> bool {
     }
 }
 
-/// A template that has nothing but names between its braces, as most have: what the engine would find is found in a
-/// fraction of the time. `None` for all others, broken ones among them.
+/// A template that has nothing but names and filters between its braces, as most have: what the engine would find is
+/// found in a fraction of the time. `None` for all others, broken ones among them.
 #[must_use]
 pub fn pieces(template: &str) -> Option<Vec<Piece<'_>>> {
-    if template.contains("{%") || template.contains("{#") {
-        return None;
-    }
-    let (mut pieces, mut rest) = (Vec::new(), template);
-    while let Some((before, behind)) = rest.split_once("{{") {
-        let (name, after) = behind.split_once("}}")?;
-        let name = name.trim_matches(' ');
-        if !is_path(name) {
-            return None;
+    let (mut pieces, mut rest, mut from) = (Vec::with_capacity(3), template, 0);
+    while let Some(brace) = memchr::memchr(b'{', &rest.as_bytes()[from..]) {
+        let at = from + brace;
+        match rest.as_bytes().get(at + 1) {
+            Some(b'{') => {
+                let end = at + memchr::memchr(b'}', &rest.as_bytes()[at..])?;
+                let after = rest[end..].strip_prefix("}}")?;
+                let inner = rest[at + 2..end].trim_matches(' ');
+                let (name, filters) = inner.split_once('|').map_or((inner, None), |(name, all)| (name, Some(all)));
+                let name = name.trim_end_matches(' ');
+                if !is_path(name) || !filters.is_none_or(|all| all.split('|').all(is_plain_filter)) {
+                    return None;
+                }
+                let named = if filters.is_some() { Piece::Filtered(name) } else { Piece::Name(name) };
+                pieces.extend([Piece::Text(&rest[..at]), named]);
+                (rest, from) = (after, 0);
+            }
+            Some(b'%' | b'#') => return None,
+            _ => from = at + 1,
         }
-        pieces.extend([Piece::Text(before), Piece::Name(name)]);
-        rest = after;
     }
     pieces.push(Piece::Text(rest));
     Some(pieces)
+}
+
+/// A filter that is given texts alone: `length`, `replace('a', 'b')`.
+fn is_plain_filter(filter: &str) -> bool {
+    let filter = filter.trim_matches(' ');
+    let (name, given) = filter.split_once('(').map_or((filter, None), |(name, given)| (name, Some(given)));
+    let is_text = |given: &str| {
+        let text = given.trim_matches(' ').strip_prefix('\'').and_then(|given| given.strip_suffix('\''));
+        text.is_some_and(|text| !text.contains(['\'', '\\']))
+    };
+    let are_texts = |given: &str| given.strip_suffix(')').is_some_and(|given| given.split(',').all(is_text));
+    is_identifier(name) && !WORDS.contains(&name) && given.is_none_or(are_texts)
 }
 
 /// What a template computes: the texts between its braces.

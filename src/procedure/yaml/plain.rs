@@ -57,16 +57,21 @@ struct Scalar<'t> {
     quoted: bool,
 }
 
-/// The bytes at which a plain scalar may end.
-const MAY_END: [bool; 256] = {
-    let mut may_end = [false; 256];
-    let mut ends = b"\n:#,[]{}".as_slice();
-    while let [first, others @ ..] = ends {
-        may_end[*first as usize] = true;
-        ends = others;
+/// The bytes at which a plain scalar in brackets may end.
+const MAY_END: [bool; 256] = among(b"\n:#,[]{}");
+
+/// The bytes with which a plain scalar does not begin.
+const NO_BEGIN: [bool; 256] = among(b" \n?:,[]{}#&*!|>'\"%@`");
+
+/// By byte, whether it is one of these.
+const fn among(mut bytes: &[u8]) -> [bool; 256] {
+    let mut among = [false; 256];
+    while let [first, others @ ..] = bytes {
+        among[*first as usize] = true;
+        bytes = others;
     }
-    may_end
-};
+    among
+}
 
 /// Functions that read something return nothing when they do not know what stands there.
 struct Reader<'t> {
@@ -435,14 +440,18 @@ impl<'t> Reader<'t> {
         };
         let begins = match self.peek()? {
             b'-' => !is_end(self.bytes, start + 1),
-            first => !b" \n?:,[]{}#&*!|>'\"%@`".contains(&first),
+            first => !NO_BEGIN[usize::from(first)],
         };
         if !begins {
             return None;
         }
         let mut at = start;
         loop {
-            at += self.bytes[at..].iter().take_while(|&&byte| !MAY_END[usize::from(byte)]).count();
+            at += match place {
+                // Long texts, mostly: many bytes at once.
+                Place::Block => memchr::memchr3(b'\n', b':', b'#', &self.bytes[at..]).unwrap_or(self.bytes.len() - at),
+                Place::Brackets => self.bytes[at..].iter().take_while(|&&byte| !MAY_END[usize::from(byte)]).count(),
+            };
             match self.bytes.get(at) {
                 None | Some(b'\n') => break,
                 Some(b':') if is_end(self.bytes, at + 1) => break,
