@@ -357,6 +357,41 @@ mod tests {
         }
     }
 
+    /// What is read without the engine must be right for the engine.
+    #[test]
+    fn any_mixture_of_names_and_filters_is_read_as_the_engine_does() {
+        let parts = [
+            "steps.a",
+            "steps",
+            "item",
+            ".b",
+            "['c-d']",
+            " | upper",
+            "|default('x')",
+            " | replace('a', \"b\")",
+            " | replace( 'a' , 'ż' )",
+            " | join()",
+            " not",
+            " }} {{ ",
+            "'",
+            ")",
+            "(",
+            "",
+        ];
+        let mut known = 0;
+        for number in 0..parts.len().pow(4) {
+            let part = |place: u32| parts[number / parts.len().pow(place) % parts.len()];
+            let text = ["{{ ", part(0), part(1), part(2), part(3), " }}"].concat();
+            if scan::pieces(&text).is_some() {
+                known += 1;
+                let compiled = environment().template_from_str(&text).unwrap_or_else(|error| panic!("{text} {error}"));
+                let names = compiled.undeclared_variables(true).into_iter().collect();
+                assert_eq!(reads_of_template(&text), reads_of(&names, computed(&text)), "{text}");
+            }
+        }
+        assert!(known > 1000, "{known}");
+    }
+
     #[test]
     fn the_short_way_finds_the_steps_that_the_engine_finds() {
         for template in [
