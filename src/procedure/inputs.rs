@@ -39,7 +39,6 @@ pub fn read(
 }
 
 fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], around: &Surroundings<'_>) -> Inputs {
-    let mut inputs = Vec::with_capacity(specs.len());
     let nothing = Vec::new();
     let entries = match &node.kind {
         NodeKind::Map(entries) => entries,
@@ -62,6 +61,8 @@ fn group(reader: &Reader, node: &Node, what: &str, specs: &'static [InputSpec], 
             reader.error(&key.span, format!("`{what}` has no input `{}`", key.text), "no such input", help);
         }
     }
+    let defaults = specs.iter().filter(|spec| matches!(spec.need, Need::Default(_))).count();
+    let mut inputs = Vec::with_capacity(entries.len() + defaults);
     for spec in specs {
         let given = entries.iter().find(|(key, _)| key.is(spec.name)).map(|(_, value)| value);
         let given = given.filter(|value| !(spec.need != Need::Required && is_empty(value)));

@@ -106,7 +106,9 @@ pub fn read_one(path: &Path, site: &Site, set: &Vars) -> Result<Procedure, Diagn
 fn shown(path: &Path) -> String {
     static HERE: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::current_dir().ok());
     let relative = HERE.as_ref().and_then(|here| path.strip_prefix(here).ok());
-    relative.unwrap_or(path).display().to_string()
+    let path = relative.unwrap_or(path);
+    // Most are text.
+    path.to_str().map_or_else(|| path.display().to_string(), str::to_owned)
 }
 
 impl Library {

@@ -19,7 +19,8 @@ pub fn parse(text: &str) -> Option<Node> {
         return None;
     }
     let (items, entries) = (Vec::new(), Vec::new());
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, line: 0, nodes: 0, items, entries };
+    let mut reader =
+        Reader { text, bytes: text.as_bytes(), at: 0, line: 0, nodes: 0, items, entries, quoted_keys: false };
     reader.reach_content()?;
     let node = reader.block(0, 0)?;
     reader.is_at_end().then_some(node)
@@ -85,6 +86,8 @@ struct Reader<'t> {
     /// is known how large it is.
     items: Vec<Node>,
     entries: Vec<(Key, Node)>,
+    /// Whether a key had quotes.
+    quoted_keys: bool,
 }
 
 impl<'t> Reader<'t> {
@@ -362,8 +365,11 @@ impl<'t> Reader<'t> {
     /// Adds to the mapping whose entries begin at `first`.
     fn add(&mut self, first: usize, key: Scalar<'_>, value: Node, depth: usize) -> Option<()> {
         self.count(depth)?;
-        let Scalar { span, text, .. } = key;
-        if self.entries[first..].iter().any(|(known, _)| known.text == text) {
+        let Scalar { span, text, quoted } = key;
+        self.quoted_keys |= quoted;
+        // Without quotes, keys of different lengths are different.
+        let may_be = |known: &Key| self.quoted_keys || known.span.len() == span.len();
+        if self.entries[first..].iter().any(|(known, _)| may_be(known) && known.text == text) {
             return None;
         }
         self.entries.push((Key { span, text: text.into() }, value));
