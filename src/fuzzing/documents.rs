@@ -119,7 +119,6 @@ pub fn template(input: &[u8]) {
     let context = template::context_of(&vars());
     template::render(&text, &context).ok();
     if let Some(reads) = template::scan::plain_reads(&text) {
-        let reads = reads.into_iter().collect();
         assert_eq!(Expression::read_by_engine(&text), Ok(reads), "the short way reads it otherwise");
     }
     if let Ok(expression) = Expression::new(&text) {

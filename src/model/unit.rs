@@ -296,7 +296,9 @@ impl FromStr for Quantity {
         let is_plain = whole.starts_with(|c: char| c.is_ascii_digit())
             && !fraction.is_empty()
             && fraction.chars().all(|c| c.is_ascii_digit());
-        let number = text[..text.len() - unsigned.len() + end].replace('_', "").parse::<f64>().ok();
+        let written = &text[..text.len() - unsigned.len() + end];
+        let number = if written.contains('_') { written.replace('_', "").parse() } else { written.parse() };
+        let number: Option<f64> = number.ok();
         let number = number.filter(|number| is_plain && number.is_finite()).ok_or_else(not_a_number)?;
         if word.is_empty() {
             return Ok(Self::count(number));

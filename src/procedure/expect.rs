@@ -36,7 +36,7 @@ pub fn read(
             continue;
         };
         if !spec.family {
-            push(reader, &mut expectations, level, key.text.to_string(), value, spec.ty);
+            push(reader, &mut expectations, level, key.text.as_str().to_owned(), value, spec.ty);
             continue;
         }
         match value.map() {

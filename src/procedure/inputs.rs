@@ -160,7 +160,10 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
             let pairs: Option<IndexMap<_, _>> = entries
                 .iter()
                 .map(|(key, value)| {
-                    Some((key.text.to_string(), secret(reader, value, format_args!("`{}`", key.text), around.folder)?))
+                    Some((
+                        key.text.as_str().to_owned(),
+                        secret(reader, value, format_args!("`{}`", key.text), around.folder)?,
+                    ))
                 })
                 .collect();
             pairs.map(Input::Pairs)

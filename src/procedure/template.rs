@@ -1,9 +1,9 @@
 //! `{{ name }}` and `when:`: MiniJinja, strict, after the YAML is parsed, so that text never becomes structure.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use compact_str::CompactString;
 use indexmap::IndexMap;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
@@ -53,10 +53,18 @@ fn is_function(name: &str) -> bool {
 /// Which steps a template or expression reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reads {
-    /// These, by their name in expressions.
-    Steps(BTreeSet<String>),
+    /// These, by their name in expressions, sorted.
+    Steps(Vec<CompactString>),
     /// It cannot be told by reading it.
     Any,
+}
+
+/// In their order, each once.
+fn sorted(names: impl IntoIterator<Item = impl Into<CompactString>>) -> Vec<CompactString> {
+    let mut names: Vec<CompactString> = names.into_iter().map(Into::into).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The name of a step in expressions, in which a dash would subtract.
@@ -65,12 +73,12 @@ fn variable(step: &str) -> Cow<'_, str> {
 }
 
 /// `computed` are the texts that were compiled, for names that the engine tells nothing of: `steps['home-page']`.
-fn reads_of<'t>(names: &BTreeSet<String>, computed: impl Iterator<Item = &'t str>) -> Reads {
-    if names.contains("steps") {
-        return steps_in(computed).map_or(Reads::Any, |steps| Reads::Steps(steps.map(Cow::into_owned).collect()));
+fn reads_of<'t>(names: &[CompactString], computed: impl Iterator<Item = &'t str>) -> Reads {
+    if names.iter().any(|name| name == "steps") {
+        return steps_in(computed).map_or(Reads::Any, |steps| Reads::Steps(sorted(steps)));
     }
     let steps = names.iter().filter_map(|name| name.strip_prefix("steps.")?.split('.').next());
-    Reads::Steps(steps.map(str::to_owned).collect())
+    Reads::Steps(sorted(steps))
 }
 
 fn describe(error: &minijinja::Error) -> String {
@@ -281,10 +289,10 @@ fn reads_of_template(text: &str) -> Reads {
         // The engine tells no parts in brackets.
         Some(pieces) => {
             let names = pieces.into_iter().filter_map(Piece::name);
-            names.map(|name| if name.contains('[') { root_of(name) } else { name }.to_owned()).collect()
+            sorted(names.map(|name| if name.contains('[') { root_of(name) } else { name }))
         }
         None => match environment().template_from_str(text) {
-            Ok(template) => template.undeclared_variables(true).into_iter().collect(),
+            Ok(template) => sorted(template.undeclared_variables(true)),
             Err(_) => return Reads::Any,
         },
     };
@@ -316,10 +324,7 @@ pub fn late_texts<'n>(node: &'n Node, found: &mut Vec<(&'n std::ops::Range<usize
 #[must_use]
 pub fn merge(one: Reads, other: Reads) -> Reads {
     match (one, other) {
-        (Reads::Steps(mut one), Reads::Steps(other)) => {
-            one.extend(other);
-            Reads::Steps(one)
-        }
+        (Reads::Steps(one), Reads::Steps(other)) => Reads::Steps(sorted(one.into_iter().chain(other))),
         (Reads::Any, _) | (_, Reads::Any) => Reads::Any,
     }
 }
@@ -385,7 +390,7 @@ mod tests {
             if scan::pieces(&text).is_some() {
                 known += 1;
                 let compiled = environment().template_from_str(&text).unwrap_or_else(|error| panic!("{text} {error}"));
-                let names = compiled.undeclared_variables(true).into_iter().collect();
+                let names = sorted(compiled.undeclared_variables(true));
                 assert_eq!(reads_of_template(&text), reads_of(&names, computed(&text)), "{text}");
             }
         }
@@ -403,7 +408,7 @@ mod tests {
             "{{ steps['a'].facts.b | replace(' ', '') }}, {{ item | default('ż') | upper }}",
         ] {
             let compiled = environment().template_from_str(template).expect("a template");
-            let names = compiled.undeclared_variables(true).into_iter().collect();
+            let names = sorted(compiled.undeclared_variables(true));
             assert!(scan::pieces(template).is_some());
             assert_eq!(reads_of_template(template), reads_of(&names, computed(template)), "{template:?}");
             assert_eq!(of_names(template, &Vars::new()), Some(NodeKind::Late(template.into())));

@@ -10,6 +10,10 @@ const MAX_DEPTH: usize = 16;
 
 /// The rest of `text` after the words `prefix`, if it starts with them as whole words.
 fn after<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    // Most do not even begin alike.
+    if text.as_bytes().first() != prefix.as_bytes().first() {
+        return None;
+    }
     let rest = text.strip_prefix(prefix)?;
     let symbol = prefix.starts_with(['<', '>']);
     (symbol || rest.is_empty() || rest.starts_with([' ', '[', '(', '"'])).then(|| rest.trim_start())

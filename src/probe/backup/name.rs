@@ -65,6 +65,7 @@ impl NamePattern {
                         seen.push(letter);
                     }
                 }
+                _ if character.is_ascii_alphanumeric() => source.push(character),
                 _ => source += &regex_lite::escape(character.encode_utf8(&mut [0; 4])),
             }
         }

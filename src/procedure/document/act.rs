@@ -126,7 +126,8 @@ impl References {
         self.computed.extend(undo.computed);
         for (span, mut reads) in undo.reads {
             if let Reads::Steps(names) = &mut reads {
-                names.remove(&step.replace('-', "_"));
+                let own = step.replace('-', "_");
+                names.retain(|name| *name != own);
             }
             self.reads.push((span, reads));
         }

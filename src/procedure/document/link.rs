@@ -38,7 +38,7 @@ impl Document<'_> {
                         for name in read {
                             match ids.iter().position(|id| id.is_variable(name)) {
                                 Some(read) => _ = steps[index].after.insert(read),
-                                None if broken.contains(name) => {}
+                                None if broken.contains(name.as_str()) => {}
                                 None => {
                                     let help = suggestion(name, names(), "the steps are");
                                     self.reader.error(span, format!("there is no step `{name}`"), "", help);
@@ -223,7 +223,8 @@ impl References {
     pub(super) fn place_of(&self, step: &StepId) -> Range<usize> {
         let need = self.needs.iter().find(|(_, name)| name == step.as_str()).map(|(span, _)| span);
         let read = || {
-            let reads = |reads: &Reads| matches!(reads, Reads::Steps(names) if names.contains(&step.variable()));
+            let reads =
+                |reads: &Reads| matches!(reads, Reads::Steps(names) if names.iter().any(|name| step.is_variable(name)));
             self.reads.iter().find(|(_, read)| reads(read)).map(|(span, _)| span)
         };
         need.or_else(read).cloned().unwrap_or_default()

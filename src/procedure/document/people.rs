@@ -44,7 +44,7 @@ impl Document<'_> {
                 self.reader.error(&key.span, error.to_string(), "", "");
             }
             if let Some(phrase) = self.phrase(node, format_args!("`{}`", key.text), references) {
-                points.insert(key.text.to_string(), phrase);
+                points.insert(key.text.as_str().to_owned(), phrase);
             }
         }
         Some(points)

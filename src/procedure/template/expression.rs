@@ -1,17 +1,16 @@
 //! Expressions: `when`, `for_each`.
 
-use std::collections::BTreeSet;
-
+use compact_str::CompactString;
 use minijinja::Value;
 
-use super::{Reads, describe, environment, is_function, reads_of, scan};
+use super::{Reads, describe, environment, is_function, reads_of, scan, sorted};
 
 /// An expression of `when`, checked.
 #[derive(Clone, Debug)]
 pub struct Expression {
     pub text: String,
-    /// What it reads: `steps.home_page.outcome`, `vars.site_url`.
-    reads: BTreeSet<String>,
+    /// What it reads, sorted: `steps.home_page.outcome`, `vars.site_url`.
+    reads: Vec<CompactString>,
 }
 
 impl Expression {
@@ -20,8 +19,7 @@ impl Expression {
     /// # Errors
     /// It is no expression; the message says why.
     pub fn new(text: &str) -> Result<Self, String> {
-        let plain = scan::plain_reads(text).map(|reads| reads.into_iter().collect());
-        let reads = plain.map_or_else(|| Self::read_by_engine(text), Ok)?;
+        let reads = scan::plain_reads(text).map_or_else(|| Self::read_by_engine(text), Ok)?;
         Ok(Self { text: text.to_owned(), reads })
     }
 
@@ -29,9 +27,9 @@ impl Expression {
     ///
     /// # Errors
     /// It is no expression; the message says why.
-    pub fn read_by_engine(text: &str) -> Result<BTreeSet<String>, String> {
+    pub fn read_by_engine(text: &str) -> Result<Vec<CompactString>, String> {
         let compiled = environment().compile_expression(text).map_err(|error| describe(&error))?;
-        Ok(compiled.undeclared_variables(true).into_iter().collect())
+        Ok(sorted(compiled.undeclared_variables(true)))
     }
 
     #[must_use]
@@ -59,7 +57,7 @@ impl Expression {
     /// The expression if it is nothing but a name: `vars.site_url`.
     #[must_use]
     pub fn lone_name(&self) -> Option<&str> {
-        self.reads.first().filter(|name| *name == self.text.trim()).map(String::as_str)
+        self.reads.first().filter(|name| *name == self.text.trim()).map(CompactString::as_str)
     }
 
     /// The name that has to hold for the whole to hold: `vars.web_service and ...`.
@@ -67,7 +65,7 @@ impl Expression {
     pub fn condition(&self) -> Option<&str> {
         let (name, others) = self.text.trim().split_once(" and ")?;
         let is_weaker = |word: &str| matches!(word, "or" | "if");
-        (self.reads.contains(name) && !others.split_ascii_whitespace().any(is_weaker)).then_some(name)
+        (self.reads.iter().any(|read| read == name) && !others.split_ascii_whitespace().any(is_weaker)).then_some(name)
     }
 
     /// A lone name is looked up; where nothing is found, the engine says why.
@@ -151,7 +149,7 @@ mod tests {
             let text = [part(0), part(1), part(2), part(3)].join(" ");
             if let Some(reads) = scan::plain_reads(&text) {
                 known += 1;
-                assert_eq!(Ok(reads.into_iter().collect()), Expression::read_by_engine(&text), "{text}");
+                assert_eq!(Ok(reads), Expression::read_by_engine(&text), "{text}");
             }
         }
         assert!(known > 400, "{known}");
@@ -163,7 +161,7 @@ mod tests {
         let read = |text: &str| Some(text.to_owned());
         assert_eq!(
             reads("vars.a and not (steps.b is passed) and steps.c is not failed"),
-            read("vars.a steps.b steps.c")
+            read("steps.b steps.c vars.a")
         );
         assert_eq!(reads("steps['a-b'].choice in ['x', 'y'] or steps.c.choice != 'z'"), None);
         assert_eq!(reads("steps.ab.choice in ['x', 'y'] or steps.c.n >= 3"), read("steps.ab.choice steps.c.n"));

@@ -5,15 +5,19 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use compact_str::CompactString;
 use minijinja::ErrorKind;
 
 use crate::model::outcome::Outcome;
 
 /// A word of an expression.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Word<'t> {
-    /// `steps.disk.facts.free` and `steps['disk'].facts['free']` alike.
-    Path(Vec<&'t str>),
+    /// `steps.disk.facts.free` and `steps['disk'].facts['free']` alike: which of the scan's parts it has.
+    Path {
+        first: usize,
+        end: usize,
+    },
     /// The same before its parts are known.
     Name(&'t str),
     Text(&'t str),
@@ -32,18 +36,55 @@ pub enum Literal<'t> {
 #[derive(Debug)]
 pub struct Scan<'t> {
     words: Vec<Word<'t>>,
+    /// Of all its names, one after the other.
+    parts: Vec<&'t str>,
 }
 
 impl<'t> Scan<'t> {
+    /// `name['part'].other` is one name.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        Self { words: joined(words_of(text)) }
+        let mut scan = Self { words: Vec::with_capacity(8), parts: Vec::with_capacity(8) };
+        let mut words = words_of(text).peekable();
+        while let Some(word) = words.next() {
+            match (scan.words.as_mut_slice(), word) {
+                // `['part']` behind a name.
+                ([.., Word::Path { first, end }, Word::Sign("["), Word::Text(part)], Word::Sign("]"))
+                    if is_name(&scan.parts[*first..]) =>
+                {
+                    scan.parts.push(part);
+                    // `.other` behind that.
+                    if let Some(Word::Name(more)) =
+                        words.next_if(|next| matches!(next, Word::Name(more) if more.starts_with('.')))
+                    {
+                        scan.parts.extend(more.split('.').skip(1));
+                    }
+                    *end = scan.parts.len();
+                    scan.words.truncate(scan.words.len() - 2);
+                }
+                (_, Word::Name(name)) => {
+                    let first = scan.parts.len();
+                    scan.parts.extend(name.split('.'));
+                    scan.words.push(Word::Path { first, end: scan.parts.len() });
+                }
+                _ => scan.words.push(word),
+            }
+        }
+        scan
+    }
+
+    /// The parts of a name; nothing of other words.
+    fn path(&self, word: Word<'t>) -> Option<&[&'t str]> {
+        match word {
+            Word::Path { first, end } => Some(&self.parts[first..end]),
+            Word::Name(_) | Word::Text(_) | Word::Number(_) | Word::Sign(_) => None,
+        }
     }
 
     /// The names with their parts, in their order. A method that is called is no part.
     pub fn paths(&self) -> impl Iterator<Item = &[&'t str]> {
-        self.words.iter().enumerate().filter_map(|(at, word)| {
-            let Word::Path(parts) = word else { return None };
+        self.words.iter().enumerate().filter_map(|(at, &word)| {
+            let parts = self.path(word)?;
             let is_called = self.words.get(at + 1) == Some(&Word::Sign("("));
             Some(&parts[..parts.len() - usize::from(is_called)])
         })
@@ -52,25 +93,22 @@ impl<'t> Scan<'t> {
     /// Names and the values with which they are compared: `a == 'b'`, `'b' != a`, `a in ['b', 'c']`.
     pub fn comparisons(&self) -> Vec<(&[&'t str], Literal<'t>)> {
         let mut found = Vec::new();
-        for (at, word) in self.words.iter().enumerate() {
-            let Word::Path(path) = word else { continue };
-            if !is_name(path) {
-                continue;
-            }
+        for (at, &word) in self.words.iter().enumerate() {
+            let Some(path) = self.path(word).filter(|path| is_name(path)) else { continue };
             let beside = |at: usize| self.words.get(at).and_then(Word::literal);
             let compares =
                 |at: usize| matches!(self.words.get(at), Some(Word::Sign("==" | "!=" | "<" | "<=" | ">" | ">=")));
             if compares(at + 1) {
-                found.extend(beside(at + 2).map(|literal| (path.as_slice(), literal)));
+                found.extend(beside(at + 2).map(|literal| (path, literal)));
             }
             if at >= 2 && compares(at - 1) {
-                found.extend(beside(at - 2).map(|literal| (path.as_slice(), literal)));
+                found.extend(beside(at - 2).map(|literal| (path, literal)));
             }
-            let is = |at: usize, name: &str| matches!(self.words.get(at), Some(Word::Path(path)) if *path == [name]);
+            let is = |at: usize, name: &str| self.words.get(at).and_then(|&word| self.path(word)) == Some(&[name]);
             let list = at + 2 + usize::from(is(at + 1, "not"));
             if is(list - 1, "in") && self.words.get(list) == Some(&Word::Sign("[")) {
                 let items = self.words[list + 1..].iter().take_while(|word| **word != Word::Sign("]"));
-                found.extend(items.filter_map(Word::literal).map(|literal| (path.as_slice(), literal)));
+                found.extend(items.filter_map(Word::literal).map(|literal| (path, literal)));
             }
         }
         found
@@ -78,10 +116,7 @@ impl<'t> Scan<'t> {
 
     /// Tests (`is passed`) and filters (`| length`) that do not exist.
     pub fn unknown(&self) -> impl Iterator<Item = (&'static str, &'t str)> {
-        let name = |at: usize| match self.words.get(at) {
-            Some(Word::Path(path)) => path.first().copied(),
-            _ => None,
-        };
+        let name = |at: usize| self.path(*self.words.get(at)?)?.first().copied();
         (0..self.words.len()).filter_map(move |at| {
             if self.words[at] == Word::Sign("|") {
                 return name(at + 1).filter(|name| !exists(&format!("0|{name}"))).map(|name| ("filter", name));
@@ -97,23 +132,25 @@ impl<'t> Scan<'t> {
     }
 }
 
-/// The names that an expression reads, if it is one as most people write them: names, alone, tested or compared with
+/// The names that an expression reads, sorted, if it is one as most people write them: names, alone, tested or compared with
 /// values, joined by `and` and `or`. `None` for all others, wrong ones among them.
 #[must_use]
-pub fn plain_reads(expression: &str) -> Option<Vec<String>> {
+pub fn plain_reads(expression: &str) -> Option<Vec<CompactString>> {
     // What is written in another way, or with escapes, is the engine's own business.
     if !expression.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
         return None;
     }
-    let (words, mut reads) = (words_of(expression), Vec::new());
-    plain(&words, &mut reads, 0)?.is_empty().then_some(reads)
+    let mut words = Vec::with_capacity(8);
+    words.extend(words_of(expression));
+    let mut reads = Vec::with_capacity(2);
+    plain(&words, &mut reads, 0)?.is_empty().then(|| super::sorted(reads))
 }
 
 /// How deep brackets may stand in brackets.
 const MOST_NESTED: usize = 3;
 
 /// Behind a plain expression, whose names are added to `reads`.
-fn plain<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) -> Option<&'w [Word<'w>]> {
+fn plain<'w>(words: &'w [Word<'_>], reads: &mut Vec<CompactString>, depth: usize) -> Option<&'w [Word<'w>]> {
     let mut rest = words;
     loop {
         rest = plain_term(rest, reads, depth)?;
@@ -135,12 +172,12 @@ fn plain_literal(word: &Word<'_>) -> bool {
         Word::Text(_) => true,
         // The engine's numbers end somewhere.
         Word::Number(number) => number.len() <= 18 && number.bytes().all(|byte| byte.is_ascii_digit()),
-        Word::Path(_) | Word::Name(_) | Word::Sign(_) => false,
+        Word::Path { .. } | Word::Name(_) | Word::Sign(_) => false,
     }
 }
 
 /// Behind one name with its test or comparison, or behind an expression in brackets.
-fn plain_term<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) -> Option<&'w [Word<'w>]> {
+fn plain_term<'w>(words: &'w [Word<'_>], reads: &mut Vec<CompactString>, depth: usize) -> Option<&'w [Word<'w>]> {
     let words = words.strip_prefix(&[Word::Name("not")]).unwrap_or(words);
     if let [Word::Sign("("), inner @ ..] = words {
         let rest = if depth < MOST_NESTED { plain(inner, reads, depth + 1) } else { None };
@@ -150,7 +187,7 @@ fn plain_term<'w>(words: &'w [Word<'_>], reads: &mut Vec<String>, depth: usize) 
         };
     }
     let [name, rest @ ..] = words else { return None };
-    reads.push(plain_name(name)?.to_owned());
+    reads.push(plain_name(name)?.into());
     let is_test = |word| plain_name(word).is_some_and(|test| !test.contains('.'));
     match rest {
         [Word::Sign("==" | "!=" | "<" | "<=" | ">" | ">="), value, rest @ ..] if plain_literal(value) => Some(rest),
@@ -175,7 +212,7 @@ impl<'t> Word<'t> {
         match self {
             Self::Text(text) => Some(Literal::Text(text)),
             Self::Number(number) => Some(Literal::Number(number)),
-            Self::Path(_) | Self::Name(_) | Self::Sign(_) => None,
+            Self::Path { .. } | Self::Name(_) | Self::Sign(_) => None,
         }
     }
 }
@@ -194,22 +231,22 @@ fn exists(question: &str) -> bool {
     known
 }
 
-fn words_of(text: &str) -> Vec<Word<'_>> {
-    let (mut words, mut rest) = (Vec::with_capacity(8), text.trim_start());
-    while let Some(first) = rest.chars().next() {
-        let (word, length) = word(rest, first);
-        words.push(word);
+fn words_of(text: &str) -> impl Iterator<Item = Word<'_>> {
+    let mut rest = text.trim_start();
+    std::iter::from_fn(move || {
+        let (word, length) = word(rest, rest.chars().next()?);
         rest = rest.get(length..).unwrap_or_default().trim_start();
-    }
-    words
+        Some(word)
+    })
 }
 
 /// The first word of `rest`, and its length in bytes.
 fn word(rest: &str, first: char) -> (Word<'_>, usize) {
     if first == '\'' || first == '"' {
         let text = &rest[1..];
+        let end = memchr::memchr(rest.as_bytes()[0], text.as_bytes());
         // A quote that nothing closes is a sign that nobody knows.
-        return text.find(first).map_or((Word::Sign(&rest[..1]), 1), |end| (Word::Text(&text[..end]), end + 2));
+        return end.map_or((Word::Sign(&rest[..1]), 1), |end| (Word::Text(&text[..end]), end + 2));
     }
     if first.is_ascii_digit() {
         let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(rest.len());
@@ -222,35 +259,6 @@ fn word(rest: &str, first: char) -> (Word<'_>, usize) {
     let double = ["==", "!=", "<=", ">=", "//", "**"].iter().any(|sign| rest.starts_with(sign));
     let end = if double { 2 } else { first.len_utf8() };
     (Word::Sign(&rest[..end]), end)
-}
-
-/// With the parts of names, and `name['part'].other` as one name.
-fn joined(words: Vec<Word<'_>>) -> Vec<Word<'_>> {
-    let mut joined: Vec<Word<'_>> = Vec::with_capacity(words.len());
-    let mut words = words.into_iter().peekable();
-    while let Some(word) = words.next() {
-        match (joined.as_mut_slice(), &word) {
-            // `['part']` behind a name.
-            ([.., Word::Path(path), Word::Sign("["), Word::Text(part)], Word::Sign("]")) if is_name(path) => {
-                path.push(part);
-                joined.truncate(joined.len() - 2);
-                // `.other` behind that.
-                if let Some(Word::Name(more)) =
-                    words.next_if(|next| matches!(next, Word::Name(more) if more.starts_with('.')))
-                    && let Some(Word::Path(path)) = joined.last_mut()
-                {
-                    path.extend(more.split('.').skip(1));
-                }
-            }
-            (_, Word::Name(name)) => {
-                let mut path = Vec::with_capacity(4);
-                path.extend(name.split('.'));
-                joined.push(Word::Path(path));
-            }
-            _ => joined.push(word),
-        }
-    }
-    joined
 }
 
 /// Whether a list behind it is a part of it, as it is not in `a in ['b']`.
@@ -375,11 +383,9 @@ pub fn computed(template: &str) -> impl Iterator<Item = &str> {
 pub fn steps_in<'t>(texts: impl Iterator<Item = &'t str>) -> Option<impl Iterator<Item = Cow<'t, str>>> {
     let mut named = Vec::new();
     for text in texts {
-        for word in Scan::new(text).words {
-            match word {
-                Word::Path(path) if path[0] == "steps" => named.push(super::variable(path.get(1)?)),
-                _ => {}
-            }
+        let scan = Scan::new(text);
+        for path in scan.words.iter().filter_map(|&word| scan.path(word)).filter(|path| path[0] == "steps") {
+            named.push(super::variable(path.get(1)?));
         }
     }
     Some(named.into_iter())
