@@ -136,16 +136,16 @@ impl Lint<'_> {
             else {
                 continue;
             };
-            if let Some(place) = node.get("timeout")
-                && step.timeout > budget
+            if step.timeout > budget
+                && let Some(place) = node.get("timeout")
             {
                 let (timeout, budget) = (shown(step.timeout), shown(budget));
                 let message = format!("step `{}` alone may take {timeout}, the whole {whose} {budget}", step.id);
                 self.reader.remark(&place.span, message, "shorten `timeout`, or give more `budget`");
             }
             let waits = step.retry.wait.saturating_mul(step.retry.times);
-            if let Some(place) = node.get("retry")
-                && waits > budget
+            if waits > budget
+                && let Some(place) = node.get("retry")
             {
                 let (waits, budget) = (shown(waits), shown(budget));
                 let message =

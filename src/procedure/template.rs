@@ -77,8 +77,13 @@ fn reads_of<'t>(names: &[CompactString], computed: impl Iterator<Item = &'t str>
     if names.iter().any(|name| name == "steps") {
         return steps_in(computed).map_or(Reads::Any, |steps| Reads::Steps(sorted(steps)));
     }
-    let steps = names.iter().filter_map(|name| name.strip_prefix("steps.")?.split('.').next());
+    let steps = names.iter().filter_map(|name| name.strip_prefix("steps.").map(first_part));
     Reads::Steps(sorted(steps))
+}
+
+/// `steps` of `steps.disk.outcome`.
+fn first_part(name: &str) -> &str {
+    memchr::memchr(b'.', name.as_bytes()).map_or(name, |end| &name[..end])
 }
 
 fn describe(error: &minijinja::Error) -> String {

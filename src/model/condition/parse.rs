@@ -82,8 +82,7 @@ pub(super) fn condition(text: &str, ty: FactType, depth: usize) -> Result<Condit
             return Ok(Condition::Limit(relation, limit(rest, ty)?));
         }
     }
-    if ty != FactType::Text
-        && ty != FactType::Texts
+    if !matches!(ty, FactType::Text | FactType::Texts | FactType::Bool)
         && let Some((low, high)) = text.split_once("..")
         && [low, high].iter().all(|end| end.parse::<Quantity>().is_ok())
     {

@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 use minijinja::Value;
 
-use super::{Reads, describe, environment, is_function, reads_of, scan, sorted};
+use super::{Reads, describe, environment, first_part, is_function, reads_of, scan, sorted};
 
 /// An expression of `when`, checked.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ impl Expression {
 
     /// The names at the start of what it reads: `vars`, `steps`, `run`, or something unknown.
     pub fn roots(&self) -> impl Iterator<Item = &str> {
-        let roots = self.reads.iter().map(|name| name.split('.').next().unwrap_or_default());
+        let roots = self.reads.iter().map(|name| first_part(name));
         roots.filter(|name| matches!(*name, "vars" | "steps" | "run") || !is_function(name))
     }
 
@@ -51,7 +51,7 @@ impl Expression {
 
     /// The variables that it reads as `vars.NAME`.
     pub fn vars(&self) -> impl Iterator<Item = &str> {
-        self.reads.iter().filter_map(|name| name.strip_prefix("vars.")?.split('.').next())
+        self.reads.iter().filter_map(|name| name.strip_prefix("vars.").map(first_part))
     }
 
     /// The expression if it is nothing but a name: `vars.site_url`.

@@ -364,14 +364,15 @@ pub fn computed(template: &str) -> impl Iterator<Item = &str> {
     let mut rest = template;
     std::iter::from_fn(move || {
         loop {
-            let begin = rest.find('{')?;
+            let begin = memchr::memchr(b'{', rest.as_bytes())?;
             rest = &rest[begin + 1..];
             let close = match rest.as_bytes().first() {
-                Some(b'{') => "}}",
-                Some(b'%') => "%}",
+                Some(b'{') => b'}',
+                Some(b'%') => b'%',
                 _ => continue,
             };
-            let end = rest.find(close).unwrap_or(rest.len());
+            let closes = |at: &usize| rest.as_bytes().get(at + 1) == Some(&b'}');
+            let end = memchr::memchr_iter(close, rest.as_bytes()).find(closes).unwrap_or(rest.len());
             let inner = rest.get(1..end).unwrap_or_default().trim_matches('-');
             rest = &rest[end..];
             return Some(inner);

@@ -18,7 +18,8 @@ pub fn parse(text: &str) -> Option<Node> {
     if !is_usual(text.as_bytes()) {
         return None;
     }
-    let (items, entries) = (Vec::new(), Vec::new());
+    // As deep and as wide as most are.
+    let (items, entries) = (Vec::with_capacity(32), Vec::with_capacity(64));
     let mut reader =
         Reader { text, bytes: text.as_bytes(), at: 0, line: 0, nodes: 0, items, entries, quoted_keys: false };
     reader.reach_content()?;
