@@ -5,11 +5,21 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// A port that was free a moment ago.
+/// A port that is free: below those that the kernel gives to whoever connects, and each is given away once, so that
+/// nobody else takes it before its server does.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    const PORTS: std::ops::Range<u32> = 10_000..32_768;
+    // Tests that run at the same time in another process begin elsewhere.
+    let begin = std::process::id().wrapping_mul(997);
+    let count = PORTS.end - PORTS.start;
+    let next = || PORTS.start + begin.wrapping_add(GIVEN.fetch_add(1, Relaxed)) % count;
+    let mut ports = (0..count).map(|_| u16::try_from(next()).expect("a port"));
+    let is_free = |&port: &u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    ports.find(is_free).expect("a free port")
 }
 
 /// Starts `command` so that the kernel kills it when this test process ends, however it ends.
