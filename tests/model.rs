@@ -35,7 +35,7 @@ fn judged(condition: Condition, value: Option<Value>, past: &dyn Baseline) -> Ch
     if let Some(value) = value {
         subject.set("fact", value);
     }
-    Expectation { level: Level::Expect, fact: "fact".to_owned(), condition }.check(&subject, past)
+    Expectation { level: Level::Expect, fact: "fact".into(), condition }.check(&subject, past)
 }
 
 /// Whether `value` meets the condition; `None` when that cannot be told.

@@ -48,7 +48,7 @@ fn counts<const N: usize>(look: &Look, names: [&str; N]) -> [f64; N] {
 
 fn met(subject: &Subject, fact: &str, condition: &str) -> Option<bool> {
     let condition = Condition::parse(condition, FactType::Count).expect("a condition");
-    let expectation = Expectation { level: Level::Expect, fact: fact.to_owned(), condition };
+    let expectation = Expectation { level: Level::Expect, fact: fact.into(), condition };
     expectation.check(subject, &NoHistory(Utc::now())).met
 }
 

@@ -70,7 +70,7 @@ fn met(subject: &Subject, fact: &str, condition: &str) -> Option<bool> {
 
 fn met_after(past: &dyn Baseline, subject: &Subject, fact: &str, condition: &str) -> Option<bool> {
     let condition = Condition::parse(condition, FactType::Any).expect("a condition");
-    let expectation = Expectation { level: Level::Expect, fact: fact.to_owned(), condition };
+    let expectation = Expectation { level: Level::Expect, fact: fact.into(), condition };
     expectation.check(subject, past).met
 }
 

@@ -1,6 +1,7 @@
 //! Makes one backup: of a database by its server's own program, or of a folder. It is verified before it gets its name.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -65,7 +66,7 @@ pub static KIND: Kind = Kind {
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/backup.yaml"),
     limit: std::time::Duration::from_hours(1),
-    build: |inputs| Backup::new(inputs).map(|backup| Box::new(backup) as Box<dyn Action>),
+    build: |inputs| Backup::new(inputs).map(|backup| Arc::new(backup) as Arc<dyn Action>),
 };
 
 struct Backup {

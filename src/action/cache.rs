@@ -1,6 +1,7 @@
 //! Keys of a Redis or Valkey server, deleted by their prefix: what else shares the database stays.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -62,14 +63,14 @@ struct Cache {
     ca: Option<PathBuf>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
     let prefixes = inputs.texts("prefix").iter().map(|text| {
         Prefix::new(text).ok_or_else(|| {
             let message = format!("the prefix `{text}` would mean every key of the database");
             InputError::new("prefix", message, "write how the keys of one application begin, such as `helpdesk:`")
         })
     });
-    Ok(Box::new(Cache {
+    Ok(Arc::new(Cache {
         database: inputs.text("database").unwrap_or_default().to_owned(),
         prefixes: prefixes.collect::<Result<_, _>>()?,
         ca: inputs.path("ca").cloned(),

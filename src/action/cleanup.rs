@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use chrono::{DateTime, SecondsFormat};
@@ -127,7 +128,7 @@ struct Listed {
     found: Vec<Found>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
     let homes = guard::homes();
     let folders = inputs.paths("folder").to_vec();
     for (index, folder) in folders.iter().enumerate() {
@@ -162,7 +163,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
         let help = "write `recursive: true` too, or leave it out";
         return Err(InputError::new("empty_folders", "the folders below are not looked at", help));
     }
-    Ok(Box::new(Cleanup { folders, rule, recursive }))
+    Ok(Arc::new(Cleanup { folders, rule, recursive }))
 }
 
 impl Action for Cleanup {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -125,14 +126,14 @@ struct Command {
     output_limit: usize,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
     let run = line(inputs)?;
     let exit = inputs.texts("exit").iter().map(|text| {
         text.parse::<u8>().map(i32::from).map_err(|_| {
             InputError::new("exit", format!("`{text}` is no exit status"), "write a number from 0 to 255, or a list")
         })
     });
-    Ok(Box::new(Command {
+    Ok(Arc::new(Command {
         target: one_line(&inputs.text("shell").map_or_else(|| shown::command(&run), str::to_owned), 80),
         run,
         env: inputs.pairs("env").cloned().unwrap_or_default(),

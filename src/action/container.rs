@@ -1,6 +1,7 @@
 //! Containers of an engine that speaks Docker's API, over its socket.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -117,7 +118,7 @@ enum Container {
     Pull { socket: Option<PathBuf>, image: image::Image },
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
     let socket = inputs.path("socket").cloned();
     let [name, project, service, image] =
         ["name", "project", "service", "image"].map(|input| inputs.text(input).map(str::to_owned));
@@ -127,7 +128,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
             if inputs.text("state") != Some("pulled") || grace.is_some() {
                 return Err(InputError::new("state", "an image can only be pulled", "write `state: pulled` alone"));
             }
-            return Ok(Box::new(Container::Pull { socket, image: image::Image::parse(&image)? }));
+            return Ok(Arc::new(Container::Pull { socket, image: image::Image::parse(&image)? }));
         }
         (Some(name), None, None, None) => Which::Name(name),
         (None, Some(project), Some(service), None) => Which::Service { project, service },
@@ -162,7 +163,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
         let message = format!("`{}` is no name of a container or a service", wrong.escape_debug());
         return Err(InputError::new("", message, "write it as `docker ps` shows it"));
     }
-    Ok(Box::new(Container::State(Change { socket, which, wanted, grace })))
+    Ok(Arc::new(Container::State(Change { socket, which, wanted, grace })))
 }
 
 impl Action for Container {

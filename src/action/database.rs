@@ -1,5 +1,7 @@
 //! Makes a scratch database for the present run, or drops it again. It can drop nothing else.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use serde_json::json;
 
@@ -42,7 +44,7 @@ pub static KIND: Kind = Kind {
     least: |_| Effect::Change,
     example: include_str!("../../examples/actions/database.yaml"),
     limit: std::time::Duration::from_mins(2),
-    build: |inputs| Ok(Box::new(Scratch::new(inputs))),
+    build: |inputs| Ok(Arc::new(Scratch::new(inputs))),
 };
 
 struct Scratch {

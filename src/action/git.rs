@@ -1,6 +1,7 @@
 //! A git work tree, put on one exact commit.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -77,7 +78,7 @@ struct Git {
     user: Option<String>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
     let commit = inputs.text("commit").unwrap_or_default().to_ascii_lowercase();
     if !matches!(commit.len(), 40 | 64) || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let message = format!("`{commit}` is not the whole hash of a commit");
@@ -89,7 +90,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
         let message = "`remote` is not the name of a remote".to_owned();
         return Err(InputError::new("remote", message, "write a name that `git remote` prints, such as `origin`"));
     }
-    Ok(Box::new(Git {
+    Ok(Arc::new(Git {
         folder: inputs.path("folder").cloned().unwrap_or_default(),
         commit,
         remote: inputs.flag("fetch").then_some(remote),

@@ -100,8 +100,8 @@ struct Http {
     body_limit: usize,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
-    Ok(Box::new(Http {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
+    Ok(Arc::new(Http {
         draft: Draft::new(inputs)?,
         status: status::ranges(inputs)?,
         ca: inputs.path("ca").cloned(),

@@ -4,6 +4,7 @@
 //! A new kind is one file here, one line in [`KINDS`] and one example in `examples/actions/`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -62,7 +63,7 @@ pub struct Kind {
     pub example: &'static str,
     /// The time limit where the step names none.
     pub limit: Duration,
-    pub build: fn(&Inputs) -> Result<Box<dyn Action>, InputError>,
+    pub build: fn(&Inputs) -> Result<Arc<dyn Action>, InputError>,
 }
 
 impl fmt::Debug for Kind {

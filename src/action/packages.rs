@@ -1,5 +1,6 @@
 //! Packages in exact versions: by apt on this machine, by pip in a virtual environment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -80,7 +81,7 @@ pub static KIND: Kind = Kind {
     build,
 };
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
     let (wanted, remove) = (inputs.texts("package"), inputs.texts("remove"));
     let environment = inputs.path("environment").cloned();
     if wanted.is_empty() {
@@ -92,7 +93,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
                 let help = "leave it out: pip removes nothing but what it replaces";
                 return Err(InputError::new("remove", "`remove` is for apt", help));
             }
-            Ok(Box::new(Packages::Pip(Pip { environment, wanted: pinned(wanted, "==", pip::is_version)? })))
+            Ok(Arc::new(Packages::Pip(Pip { environment, wanted: pinned(wanted, "==", pip::is_version)? })))
         }
         (Some("pip"), None) => {
             let help = "write `environment: /srv/application/venv`";
@@ -100,7 +101,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
         }
         (_, Some(_)) => Err(InputError::new("environment", "`environment` is for pip", "leave it out")),
         (_, None) => {
-            Ok(Box::new(Packages::Apt(Apt { wanted: pinned(wanted, "=", apt::is_version)?, remove: remove.to_vec() })))
+            Ok(Arc::new(Packages::Apt(Apt { wanted: pinned(wanted, "=", apt::is_version)?, remove: remove.to_vec() })))
         }
     }
 }

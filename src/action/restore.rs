@@ -1,6 +1,7 @@
 //! Restores one backup: into a scratch database, or into a database of the site after a safety backup of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
@@ -93,7 +94,7 @@ pub static KIND: Kind = Kind {
     },
     example: include_str!("../../examples/actions/restore.yaml"),
     limit: std::time::Duration::from_hours(2),
-    build: |inputs| Restore::new(inputs).map(|restore| Box::new(restore) as Box<dyn Action>),
+    build: |inputs| Restore::new(inputs).map(|restore| Arc::new(restore) as Arc<dyn Action>),
 };
 
 struct Restore {

@@ -1,5 +1,6 @@
 //! Services: started, stopped, restarted, reloaded, enabled, disabled, and seen to have become so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -111,7 +112,7 @@ struct Service {
 /// The types of unit that can have a state that somebody sets.
 const TYPES: [&str; 8] = [".service", ".socket", ".timer", ".target", ".path", ".mount", ".automount", ".swap"];
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Action>, InputError> {
     let name = inputs.text("name").unwrap_or_default();
     let fits = |c: char| c.is_ascii_alphanumeric() || "@._-:\\".contains(c);
     if name.is_empty() || name.starts_with('-') || !name.chars().all(fits) {
@@ -125,7 +126,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Action>, InputError> {
     let wanted = inputs.text("state").and_then(Wanted::of).ok_or_else(|| {
         InputError::new("state", "this is no state of a service", "write `started`, `stopped`, `restarted`, ...")
     })?;
-    Ok(Box::new(Service { name: name.to_owned(), wanted }))
+    Ok(Arc::new(Service { name: name.to_owned(), wanted }))
 }
 
 impl Service {

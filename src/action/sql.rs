@@ -1,5 +1,6 @@
 //! Statements that change a database, exactly as they stand in the procedure.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -68,7 +69,7 @@ pub static KIND: Kind = Kind {
     },
     example: include_str!("../../examples/actions/sql.yaml"),
     limit: Duration::from_mins(5),
-    build: |inputs| Sql::new(inputs).map(|sql| Box::new(sql) as Box<dyn Action>),
+    build: |inputs| Sql::new(inputs).map(|sql| Arc::new(sql) as Arc<dyn Action>),
 };
 
 /// How long counting the rows concerned may take; it is a courtesy.

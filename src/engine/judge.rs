@@ -34,7 +34,7 @@ impl Baseline for Past {
 /// Judges one subject against what the step expects.
 pub fn subject(step: &Step, seen: Subject, past: &dyn Baseline) -> SubjectResult {
     let mut checks: Vec<Check> = Vec::new();
-    let applicable = |expectation: &&Expectation| !seen.inapplicable.contains(&expectation.fact);
+    let applicable = |expectation: &&Expectation| !seen.inapplicable.iter().any(|fact| *fact == expectation.fact);
     if seen.error.is_none() {
         checks =
             step.expectations.iter().filter(applicable).map(|expectation| expectation.check(&seen, past)).collect();
@@ -42,7 +42,7 @@ pub fn subject(step: &Step, seen: Subject, past: &dyn Baseline) -> SubjectResult
     }
     let none_applies = seen.error.is_none()
         && !step.expectations.is_empty()
-        && step.expectations.iter().all(|expectation| seen.inapplicable.contains(&expectation.fact));
+        && !step.expectations.iter().any(|expectation| applicable(&expectation));
     let judged = checks.iter().map(|check| match (check.level, check.met) {
         (_, Some(true)) => Outcome::Passed,
         (Level::Expect, Some(false)) => Outcome::Failed,
@@ -138,7 +138,7 @@ fn why(subject: &SubjectResult) -> Option<String> {
 /// Whether earlier values are needed to judge.
 pub fn history_facts(expectations: &[Expectation]) -> Vec<String> {
     let needing = expectations.iter().filter(|expectation| expectation.condition.needs_history());
-    needing.map(|expectation| expectation.fact.clone()).collect()
+    needing.map(|expectation| expectation.fact.to_string()).collect()
 }
 
 /// The criteria of a procedure, and the worst of them and of the steps that no criterion names as a whole: what else

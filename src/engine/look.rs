@@ -243,7 +243,7 @@ impl Task {
         let limit = self.left().map_or(self.step().timeout, |left| left.min(self.step().timeout));
         let cancel = self.looker.stop.child_token();
         let mut cx = self.looker.context(&self.settings, limit, cancel.clone());
-        cx.asked = self.step().expectations.iter().map(|expectation| expectation.fact.clone()).collect();
+        cx.asked = self.step().expectations.iter().map(|expectation| expectation.fact.to_string()).collect();
         let past = Arc::new(OfStep {
             settings: Arc::clone(&self.settings),
             procedure: self.procedure().id.clone(),

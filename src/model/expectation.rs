@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::condition::{Condition, Direction, Earlier, Literal};
@@ -16,7 +17,7 @@ use super::value::Value;
 pub struct Expectation {
     pub level: Level,
     /// The fact's full name: `free`, `json.queue.depth`.
-    pub fact: String,
+    pub fact: CompactString,
     pub condition: Condition,
 }
 
@@ -111,7 +112,7 @@ impl Expectation {
     /// Judges `seen`. Total: a missing fact or a value of another kind is "could not tell", never met.
     #[must_use]
     pub fn check(&self, seen: &Subject, past: &dyn Baseline) -> Check {
-        let value = seen.facts.get(&self.fact);
+        let value = seen.facts.get(self.fact.as_str());
         let (truth, note) = match value {
             None => (Truth::Unknown(format!("no `{}` was seen", self.fact)), None),
             Some(value) => {
@@ -125,7 +126,7 @@ impl Expectation {
             Truth::Unknown(why) => (None, Some(why)),
         };
         Check {
-            fact: self.fact.clone(),
+            fact: self.fact.to_string(),
             level: self.level,
             expected: self.condition.to_string(),
             actual: value.map(|value| shortened(&value.to_string(), 160)),

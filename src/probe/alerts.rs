@@ -1,5 +1,6 @@
 //! Alerts of a monitoring system: which fire now, and whether it would notice if something were wrong.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -30,7 +31,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/alerts.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Alerts::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Alerts::new(inputs)?)),
 };
 
 const INPUTS: &[InputSpec] = &[

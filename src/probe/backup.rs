@@ -1,6 +1,7 @@
 //! Backups: is the one of the day there, is it the size of the others, can it be read to its end.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{Days, NaiveDate};
@@ -161,7 +162,7 @@ pub static KIND: Kind = Kind {
 const OF_CONTENT: &[&str] =
     &["intact", "complete", "kind", "database", "tables", "table_count", "tables_missing", "unpacked_size"];
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let place = match (inputs.path("file"), inputs.path("folder"), inputs.text("name")) {
         (Some(file), None, None) => Place::File(file.clone()),
         (None, Some(folder), Some(name)) => Place::Series {
@@ -188,7 +189,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     })?;
     let integrity = inputs.has("integrity").then(|| inputs.flag("integrity"));
     let drill = inputs.group("restore").map(Drill::new).transpose()?;
-    Ok(Box::new(BackupProbe { place, dated, integrity, tables: inputs.texts("tables").to_vec(), drill }))
+    Ok(Arc::new(BackupProbe { place, dated, integrity, tables: inputs.texts("tables").to_vec(), drill }))
 }
 
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Certificates, as servers present them and as they lie in files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, try_join_all};
@@ -35,7 +36,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/certificate.yaml"),
     limit: Duration::from_secs(20),
-    build: |inputs| Ok(Box::new(Certificates::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Certificates::new(inputs)?)),
 };
 
 const INPUTS: &[InputSpec] = &[

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -133,10 +134,10 @@ pub(crate) fn line(inputs: &Inputs) -> Result<Vec<String>, InputError> {
     })
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let run = line(inputs)?;
     let shown = inputs.text("shell").map_or_else(|| run.join(" "), str::to_owned);
-    Ok(Box::new(Command {
+    Ok(Arc::new(Command {
         shown: one_line(&shown, 80),
         run,
         env: inputs.pairs("env").cloned().unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -110,7 +111,7 @@ struct Compose {
     socket: Option<PathBuf>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let compose = Compose {
         project: inputs.text("project").unwrap_or_default().to_owned(),
         services: inputs.texts("service").to_vec(),
@@ -126,7 +127,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
         let message = "`service` and `file` both say which services must be there";
         return Err(InputError::new("file", message, "leave out one of the two"));
     }
-    Ok(Box::new(compose))
+    Ok(Arc::new(compose))
 }
 
 impl Probe for Compose {

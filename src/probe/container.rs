@@ -1,6 +1,7 @@
 //! Containers of Docker, or of another engine with its API.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -140,7 +141,7 @@ struct Log {
     since: Duration,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let (names, labels) = (inputs.texts("name").to_vec(), inputs.texts("label").to_vec());
     if !names.is_empty() && !labels.is_empty() {
         let message = "`label` finds containers, and `name` has them already";
@@ -158,7 +159,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     if let Some(log) = &log {
         Matcher::check(&log.wanted, &log.unwanted)?;
     }
-    Ok(Box::new(Container { names, labels, log, stats: inputs.flag("stats"), socket: inputs.path("socket").cloned() }))
+    Ok(Arc::new(Container { names, labels, log, stats: inputs.flag("stats"), socket: inputs.path("socket").cloned() }))
 }
 
 /// The names that engines admit for containers, projects and services.

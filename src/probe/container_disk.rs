@@ -2,6 +2,7 @@
 //! long, while a look at containers is quick.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -41,7 +42,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/container_disk.yaml"),
     limit: Duration::from_mins(2),
-    build: |inputs| Ok(Box::new(Disk { socket: inputs.path("socket").cloned() })),
+    build: |inputs| Ok(Arc::new(Disk { socket: inputs.path("socket").cloned() })),
 };
 
 /// How many images, containers and volumes are kept as evidence.

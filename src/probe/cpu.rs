@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -34,7 +35,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/cpu.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Cpu { interval: interval(inputs)? })),
+    build: |inputs| Ok(Arc::new(Cpu { interval: interval(inputs)? })),
 };
 
 const STAT: &str = "/proc/stat";

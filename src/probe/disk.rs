@@ -90,13 +90,13 @@ enum Exclude {
     Type(GlobMatcher),
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let paths = inputs.paths("path").to_vec();
     let exclude: Result<Vec<_>, _> = inputs.texts("exclude").iter().map(|text| Exclude::new(text)).collect();
     for path in paths.iter().filter(|path| is_glob(path)) {
         glob(&path.to_string_lossy(), "path")?;
     }
-    Ok(Box::new(Disk { wanted: Arc::new(Wanted { paths, exclude: exclude? }) }))
+    Ok(Arc::new(Disk { wanted: Arc::new(Wanted { paths, exclude: exclude? }) }))
 }
 
 fn is_glob(path: &Path) -> bool {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -30,7 +31,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/dns.yaml"),
     limit: Duration::from_secs(15),
-    build: |inputs| Ok(Box::new(Dns::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Dns::new(inputs)?)),
 };
 
 const TYPES: &[&str] =

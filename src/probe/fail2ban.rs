@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -78,13 +79,13 @@ struct Fail2ban {
     socket: Option<PathBuf>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let jails = inputs.texts("jail").to_vec();
     if let Some(wrong) = jails.iter().find(|jail| jail.is_empty() || jail.starts_with('-')) {
         let help = "write one such as `sshd`; `fail2ban-client status` lists them";
         return Err(InputError::new("jail", format!("`{wrong}` is not the name of a jail"), help));
     }
-    Ok(Box::new(Fail2ban { jails, socket: inputs.path("socket").cloned() }))
+    Ok(Arc::new(Fail2ban { jails, socket: inputs.path("socket").cloned() }))
 }
 
 impl Probe for Fail2ban {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::BoxFuture;
@@ -71,7 +72,7 @@ pub static KIND: Kind = Kind {
     build,
 };
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let contains = inputs.text("contains").map(str::to_owned);
     if let Some(text) = &contains {
         pattern::check(text).map_err(|reason| {
@@ -79,7 +80,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
             InputError::new("contains", format!("`{text}` is not a regular expression: {reason}"), help)
         })?;
     }
-    Ok(Box::new(File { paths: inputs.paths("path").to_vec(), contains }))
+    Ok(Arc::new(File { paths: inputs.paths("path").to_vec(), contains }))
 }
 
 struct File {

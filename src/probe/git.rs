@@ -1,6 +1,7 @@
 //! A git work tree: what it is on, and what in it is not committed, pushed or pulled.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
@@ -84,7 +85,7 @@ pub static KIND: Kind = Kind {
     example: include_str!("../../examples/probes/git.yaml"),
     limit: Duration::from_mins(1),
     build: |inputs| {
-        Ok(Box::new(Trees { paths: inputs.paths("path").to_vec(), user: inputs.text("user").map(str::to_owned) }))
+        Ok(Arc::new(Trees { paths: inputs.paths("path").to_vec(), user: inputs.text("user").map(str::to_owned) }))
     },
 };
 

@@ -1,5 +1,6 @@
 //! What became of the latest runs of other procedures, as the journal knows it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -64,11 +65,11 @@ struct History {
     procedures: Vec<ProcedureId>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let procedures = inputs.texts("procedure").iter().map(|text| {
         text.parse().map_err(|error| InputError::new("procedure", format!("{error}"), "`opsctl` lists the groups"))
     });
-    Ok(Box::new(History { procedures: procedures.collect::<Result<_, _>>()? }))
+    Ok(Arc::new(History { procedures: procedures.collect::<Result<_, _>>()? }))
 }
 
 impl Probe for History {

@@ -46,7 +46,7 @@ pub static KIND: Kind = Kind {
     facts: spec::FACTS,
     example: include_str!("../../examples/probes/http.yaml"),
     limit: std::time::Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Http::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Http::new(inputs)?)),
 };
 
 struct Http {

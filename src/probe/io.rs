@@ -4,6 +4,7 @@ pub(crate) mod device;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -48,7 +49,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/io.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Io::new(inputs, interval(inputs)?))),
+    build: |inputs| Ok(Arc::new(Io::new(inputs, interval(inputs)?))),
 };
 
 const DISKSTATS: &str = "/proc/diskstats";

@@ -5,6 +5,7 @@ mod look;
 mod reader;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -134,7 +135,7 @@ struct Entries {
     folder: Option<PathBuf>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let since = inputs.duration("since");
     if since.is_some_and(|since| since.is_zero()) {
         let help = "write for example `since: 24h`";
@@ -149,7 +150,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     }
     let (wanted, unwanted) = (inputs.texts("match").to_vec(), inputs.texts("except").to_vec());
     Matcher::check(&wanted, &unwanted)?;
-    Ok(Box::new(Entries {
+    Ok(Arc::new(Entries {
         units,
         identifiers,
         priority: inputs.text("priority").and_then(|word| severity::NAMES.iter().position(|name| *name == word)),

@@ -5,6 +5,7 @@ mod ring;
 mod trouble;
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -95,7 +96,7 @@ struct Kernel {
     except: Vec<Pattern>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let patterns = |input: &'static str| {
         let pattern = |text: &String| {
             Pattern::new(text).map_err(|reason| {
@@ -105,7 +106,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
         };
         inputs.texts(input).iter().map(pattern).collect::<Result<Vec<_>, _>>()
     };
-    Ok(Box::new(Kernel {
+    Ok(Arc::new(Kernel {
         since: inputs.duration("since").unwrap_or_default(),
         wanted: patterns("match")?,
         except: patterns("except")?,

@@ -1,6 +1,7 @@
 //! Load of this machine: the averages of its run queue.
 
 use std::fs;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -25,7 +26,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/load.yaml"),
     limit: std::time::Duration::from_secs(30),
-    build: |_| Ok(Box::new(Load)),
+    build: |_| Ok(Arc::new(Load)),
 };
 
 const LOADAVG: &str = "/proc/loadavg";

@@ -15,6 +15,7 @@ mod tests;
 mod window;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -104,7 +105,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/log.yaml"),
     limit: std::time::Duration::from_mins(2),
-    build: |inputs| Ok(Box::new(Log::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Log::new(inputs)?)),
 };
 
 #[derive(Clone)]

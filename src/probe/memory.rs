@@ -1,6 +1,7 @@
 //! Memory and swap of this machine, from `/proc/meminfo`.
 
 use std::fs;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -28,7 +29,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/memory.yaml"),
     limit: std::time::Duration::from_secs(30),
-    build: |_| Ok(Box::new(Memory)),
+    build: |_| Ok(Arc::new(Memory)),
 };
 
 const MEMINFO: &str = "/proc/meminfo";

@@ -1,6 +1,7 @@
 //! One number, or one for each thing that has it, from wherever it is kept already: Prometheus, what a program exposes,
 //! JSON, a database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -46,7 +47,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/metric.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Metric::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Metric::new(inputs)?)),
 };
 
 const INPUTS: &[InputSpec] = &[

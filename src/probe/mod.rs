@@ -94,7 +94,7 @@ pub struct Kind {
     pub example: &'static str,
     /// The time limit of a look, where the step names none.
     pub limit: Duration,
-    pub build: fn(&Inputs) -> Result<Box<dyn Probe>, InputError>,
+    pub build: fn(&Inputs) -> Result<Arc<dyn Probe>, InputError>,
 }
 
 impl fmt::Debug for Kind {

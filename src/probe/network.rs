@@ -4,6 +4,7 @@ mod interface;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -34,7 +35,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/network.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Network::new(inputs, interval(inputs)?))),
+    build: |inputs| Ok(Arc::new(Network::new(inputs, interval(inputs)?))),
 };
 
 const FACTS: &[FactSpec] = &[

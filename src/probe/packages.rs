@@ -1,6 +1,7 @@
 //! Packages that could be newer.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
@@ -106,7 +107,7 @@ struct Update {
     remark: Option<String>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let (environment, folder) = (inputs.path("environment").cloned(), inputs.path("folder").cloned());
     let manager = match (inputs.text("manager"), environment, folder) {
         (None, None, None) => Manager::Own,
@@ -127,7 +128,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
             return Err(InputError::new("", message, "leave it out, or write `manager: pip` or `manager: npm`"));
         }
     };
-    Ok(Box::new(manager))
+    Ok(Arc::new(manager))
 }
 
 impl Probe for Manager {

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/ping.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Ping::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Ping::new(inputs)?)),
 };
 
 const INPUTS: &[InputSpec] = &[

@@ -149,7 +149,7 @@ struct Ports {
     wanted: Arc<Wanted>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let mut ports: Vec<Port> = Vec::new();
     for text in inputs.texts("number") {
         let port = text.parse().map_err(|NotAPort| {
@@ -167,7 +167,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
             InputError::new("address", message, "write an address of this machine, such as `127.0.0.1` or `::1`")
         })
     });
-    Ok(Box::new(Ports { wanted: Arc::new(Wanted { ports, address: address.transpose()? }) }))
+    Ok(Arc::new(Ports { wanted: Arc::new(Wanted { ports, address: address.transpose()? }) }))
 }
 
 impl Wanted {

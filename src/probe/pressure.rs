@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -47,7 +48,7 @@ struct Pressure {
     resources: Vec<String>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let mut resources = inputs.texts("resource").to_vec();
     if let Some(unknown) = resources.iter().find(|name| !RESOURCES.contains(&name.as_str())) {
         let message = format!("the kernel does not measure the pressure on `{unknown}`");
@@ -56,7 +57,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     if resources.is_empty() {
         resources = RESOURCES.map(str::to_owned).to_vec();
     }
-    Ok(Box::new(Pressure { resources }))
+    Ok(Arc::new(Pressure { resources }))
 }
 
 impl Probe for Pressure {

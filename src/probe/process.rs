@@ -106,7 +106,7 @@ struct Wanted {
     pid_file: Option<PathBuf>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let names = inputs.texts("name").to_vec();
     for name in &names {
         if name.is_empty() || name.contains('/') {
@@ -128,7 +128,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     let arguments = arguments.transpose()?;
     let user = inputs.text("user").map(str::to_owned);
     let pid_file = inputs.path("pid_file").cloned();
-    Ok(Box::new(Processes { wanted: Arc::new(Wanted { names, arguments, user, pid_file }) }))
+    Ok(Arc::new(Processes { wanted: Arc::new(Wanted { names, arguments, user, pid_file }) }))
 }
 
 impl Wanted {

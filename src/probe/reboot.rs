@@ -5,6 +5,7 @@ mod outdated;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -55,7 +56,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/reboot.yaml"),
     limit: Duration::from_secs(30),
-    build: |_| Ok(Box::new(Reboot)),
+    build: |_| Ok(Arc::new(Reboot)),
 };
 
 const REQUIRED: &str = "/run/reboot-required";

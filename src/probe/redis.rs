@@ -1,6 +1,7 @@
 //! Asks a Redis or Valkey server how it is: a real login, PING and INFO.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -31,7 +32,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/redis.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Redis::new(inputs))),
+    build: |inputs| Ok(Arc::new(Redis::new(inputs))),
 };
 
 pub(crate) const CA: InputSpec = InputSpec {

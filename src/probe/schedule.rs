@@ -7,6 +7,7 @@ mod heartbeat;
 mod timer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -143,7 +144,7 @@ struct How {
     grace: Duration,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let (cron, timers, heartbeats) = (inputs.texts("cron"), inputs.texts("timer"), inputs.paths("heartbeat"));
     for text in cron {
         let help = r"put a \ before characters such as ( [ { * + ? . that mean themselves";
@@ -181,7 +182,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
         grace: inputs.duration("grace").unwrap_or_default(),
     };
     let heartbeat = heartbeats.first().filter(|_| !alone).cloned();
-    Ok(Box::new(Schedule { jobs, heartbeat, how }))
+    Ok(Arc::new(Schedule { jobs, heartbeat, how }))
 }
 
 impl Probe for Schedule {

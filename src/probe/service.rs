@@ -9,6 +9,8 @@ pub(crate) mod timer;
 pub(crate) mod tool;
 pub(crate) mod unit;
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -147,7 +149,7 @@ struct Services {
     except: Vec<String>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let names = inputs.texts("name").to_vec();
     if !names.is_empty() && inputs.has("except") {
         let message = "`except` is for the whole machine, and `name` asks for some units only";
@@ -155,7 +157,7 @@ fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
     }
     let units = names.iter().map(|name| name::full("name", name)).collect::<Result<_, _>>()?;
     let except = inputs.texts("except").iter().map(|name| name::full("except", name)).collect::<Result<_, _>>()?;
-    Ok(Box::new(Services { names, units, except }))
+    Ok(Arc::new(Services { names, units, except }))
 }
 
 impl Probe for Services {

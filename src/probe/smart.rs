@@ -2,6 +2,7 @@
 
 pub(crate) mod report;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -27,7 +28,7 @@ pub static KIND: Kind = Kind {
     facts: FACTS,
     example: include_str!("../../examples/probes/smart.yaml"),
     limit: Duration::from_mins(1),
-    build: |inputs| Ok(Box::new(Smart::new(inputs))),
+    build: |inputs| Ok(Arc::new(Smart::new(inputs))),
 };
 
 const FACTS: &[FactSpec] = &[

@@ -4,6 +4,7 @@
 //! statement nor a client that gave up can do harm.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -72,7 +73,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/sql.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Sql::new(inputs).map(|sql| Box::new(sql) as Box<dyn Probe>),
+    build: |inputs| Sql::new(inputs).map(|sql| Arc::new(sql) as Arc<dyn Probe>),
 };
 
 pub(crate) struct Sql {

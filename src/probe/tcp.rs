@@ -1,5 +1,6 @@
 //! Can a TCP port be reached, how fast, and what does the server say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -64,7 +65,7 @@ pub static KIND: Kind = Kind {
     ],
     example: include_str!("../../examples/probes/tcp.yaml"),
     limit: Duration::from_secs(10),
-    build: |inputs| Ok(Box::new(Tcp::new(inputs)?)),
+    build: |inputs| Ok(Arc::new(Tcp::new(inputs)?)),
 };
 
 const BANNER: &str = "banner";

@@ -42,6 +42,15 @@ pub fn leave(processor: usize) {
     }
 }
 
+/// Gets memory for a thread that makes many small things. The C library enlarges what a thread has page by page, each
+/// time through the kernel, unless it was larger before.
+pub fn make_room() {
+    // Larger pieces would stand elsewhere.
+    const PIECE: usize = 96 * 1024;
+    let room: [Vec<u8>; 5] = std::array::from_fn(|_| Vec::with_capacity(PIECE));
+    std::hint::black_box(room);
+}
+
 /// Lets a thread that was just made go first, so that it can [`leave`]: it may stand behind the caller, who has work for
 /// many milliseconds.
 pub fn let_leave() {

@@ -5,6 +5,7 @@ pub(crate) mod ntpd;
 pub(crate) mod sntp;
 mod systemd;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -69,9 +70,9 @@ struct Time {
     servers: Vec<sntp::Server>,
 }
 
-fn build(inputs: &Inputs) -> Result<Box<dyn Probe>, InputError> {
+fn build(inputs: &Inputs) -> Result<Arc<dyn Probe>, InputError> {
     let servers: Result<_, _> = inputs.texts("server").iter().map(|text| sntp::Server::parse(text)).collect();
-    Ok(Box::new(Time { servers: servers? }))
+    Ok(Arc::new(Time { servers: servers? }))
 }
 
 /// What is known of a clock.

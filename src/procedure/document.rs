@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 use super::decode::Reader;
 use super::diagnostic::{Diagnostic, Diagnostics, Source};
@@ -210,7 +211,7 @@ pub enum Made<T: ?Sized = dyn Probe> {
 }
 
 /// Makes something of vetted inputs.
-type Build<T> = fn(&Inputs) -> Result<Box<T>, InputError>;
+type Build<T> = fn(&Inputs) -> Result<Arc<T>, InputError>;
 
 impl<T: ?Sized> Clone for Made<T> {
     fn clone(&self) -> Self {
@@ -238,7 +239,7 @@ impl<T: ?Sized> Made<T> {
         let inputs = template::resolve_late(inputs, &context).map_err(general)?;
         let reader = Reader::new(Arc::clone(source));
         match inputs::read(&reader, &inputs, kind, specs, around) {
-            Some(read) => build(&read).map(Arc::from).map_err(|error| general(error.message)),
+            Some(read) => build(&read).map_err(|error| general(error.message)),
             None => Err(reader.into_problems()),
         }
     }
@@ -346,14 +347,17 @@ struct Document<'d> {
 #[derive(Default)]
 struct References {
     needs: Named,
-    reads: Vec<(Range<usize>, Reads)>,
+    reads: Few<(Range<usize>, Reads)>,
     /// Expressions, and what is computed in templates.
-    computed: Vec<(Range<usize>, CompactString)>,
+    computed: Few<(Range<usize>, CompactString)>,
     precheck: Named,
     verify: Named,
     /// The actions that an approval is about.
     of: Named,
 }
+
+/// Most steps have one.
+type Few<T> = SmallVec<[T; 1]>;
 
 /// Names with their places.
 type Named = Vec<(Range<usize>, CompactString)>;

@@ -1,5 +1,7 @@
 //! `expect` and `prefer`: nodes against the facts of the kind.
 
+use compact_str::{CompactString, format_compact};
+
 use super::decode::Reader;
 use super::diagnostic::{nearest, suggestion};
 use super::yaml::{Key, Node, NodeKind};
@@ -29,20 +31,27 @@ pub fn read(
             return Vec::new();
         }
     };
-    let mut expectations = Vec::new();
+    let mut expectations = Vec::with_capacity(entries.len() + 1);
     for (key, value) in entries {
         let Some(spec) = facts.iter().find(|spec| key.is(spec.name)) else {
             unknown(reader, key, word, step, kind, facts);
             continue;
         };
         if !spec.family {
-            push(reader, &mut expectations, level, key.text.as_str().to_owned(), value, spec.ty);
+            push(reader, &mut expectations, level, key.text.clone(), value, spec.ty);
             continue;
         }
         match value.map() {
             Some(members) if !members.is_empty() => {
                 for (member, value) in members {
-                    push(reader, &mut expectations, level, format!("{}.{}", spec.name, member.text), value, spec.ty);
+                    push(
+                        reader,
+                        &mut expectations,
+                        level,
+                        format_compact!("{}.{}", spec.name, member.text),
+                        value,
+                        spec.ty,
+                    );
                 }
             }
             _ => {
@@ -69,7 +78,14 @@ fn unknown(reader: &Reader, key: &Key, word: &str, step: &str, kind: &str, facts
     reader.error(&key.span, message, "no such fact", help);
 }
 
-fn push(reader: &Reader, expectations: &mut Vec<Expectation>, level: Level, fact: String, node: &Node, ty: FactType) {
+fn push(
+    reader: &Reader,
+    expectations: &mut Vec<Expectation>,
+    level: Level,
+    fact: CompactString,
+    node: &Node,
+    ty: FactType,
+) {
     match condition(node, ty) {
         Ok(condition) => expectations.push(Expectation { level, fact, condition }),
         Err((span, error)) => reader.error(&span, format!("`{fact}`: {}", error.message), "", error.help),

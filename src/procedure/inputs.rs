@@ -169,12 +169,12 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
             pairs.map(Input::Pairs)
         }
         InputType::Database => {
-            let text = reader.text(node, name)?;
-            if around.databases.contains(&text) {
-                return Some(Input::Text(text));
+            let text = reader.str(node, name)?;
+            if around.databases.iter().any(|known| known == text) {
+                return Some(Input::Text(text.to_owned()));
             }
             let help =
-                suggestion(&text, around.databases.iter().map(String::as_str), "`databases` of the site file names");
+                suggestion(text, around.databases.iter().map(String::as_str), "`databases` of the site file names");
             wrong(format!("the site file names no database `{text}`"), &help)
         }
         InputType::Procedures => {
@@ -193,18 +193,18 @@ fn one(reader: &Reader, node: &Node, spec: &InputSpec, around: &Surroundings<'_>
 }
 
 fn procedure(reader: &Reader, node: &Node, name: impl Display + Copy, around: &Surroundings<'_>) -> Option<String> {
-    let text = reader.text(node, name)?;
+    let text = reader.str(node, name)?;
     if let Err(error) = text.parse::<ProcedureId>() {
         reader.error(&node.span, format!("{name}: {error}"), "", "");
         return None;
     }
     match &around.procedures {
-        Some(known) if !known.contains(&text.as_str()) => {
-            let help = suggestion(&text, known.iter().copied(), "there are");
+        Some(known) if !known.contains(&text) => {
+            let help = suggestion(text, known.iter().copied(), "there are");
             reader.error(&node.span, format!("there is no procedure {text}"), "", help);
             None
         }
-        _ => Some(text),
+        _ => Some(text.to_owned()),
     }
 }
 
@@ -241,13 +241,13 @@ fn many<T>(
 }
 
 fn checked_pattern(reader: &Reader, node: &Node, name: impl Display + Copy) -> Option<String> {
-    let text = reader.text(node, name)?;
-    if let Err(reason) = pattern::check(&text) {
+    let text = reader.str(node, name)?;
+    if let Err(reason) = pattern::check(text) {
         let help = "single quotes keep backslashes: '\\berror\\b'";
         reader.error(&node.span, format!("{name} is not a regular expression: {reason}"), "", help);
         return None;
     }
-    Some(text)
+    Some(text.to_owned())
 }
 
 fn absolute(text: &str, folder: &Path) -> PathBuf {

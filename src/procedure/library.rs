@@ -1,8 +1,9 @@
 //! The library: packs of procedures, built in or in folders. Only what a command needs is read.
 
 use std::ffi::OsStr;
-use std::fs::DirEntry;
-use std::io::Read as _;
+use std::fs::{DirEntry, File};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
@@ -62,16 +63,19 @@ pub fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
     let name = shown(path);
     let fail = |message: String, help: &str| Diagnostics(vec![Diagnostic::general(message, help)]);
     let cannot = |error: std::io::Error, help: &str| fail(format!("cannot read {name}: {error}"), help);
-    // A pipe or a device could keep its reader for ever.
-    let metadata = std::fs::metadata(path).map_err(|error| cannot(error, "check the path"))?;
+    // Opening a pipe would wait for its writer.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(|error| {
+        let is_forbidden = error.kind() == ErrorKind::PermissionDenied;
+        cannot(error, if is_forbidden { "check its permissions" } else { "check the path" })
+    })?;
+    let metadata = file.metadata().map_err(|error| cannot(error, "check the path"))?;
     if !metadata.is_file() {
         return Err(fail(format!("{name} is not a file"), "check the path"));
     }
     // One more than there is, so that one reading sees the end.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(yaml::MAX_FILE)).unwrap_or(0) + 1);
-    std::fs::File::open(path)
-        .and_then(|file| file.take(yaml::MAX_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| cannot(error, "check its permissions"))?;
+    file.take(yaml::MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| cannot(error, "check the disk"))?;
     if bytes.len() as u64 > yaml::MAX_FILE {
         return Err(fail(format!("{name} is larger than 1 MiB"), "split it into several procedures"));
     }
@@ -210,6 +214,7 @@ impl Library {
         let here = threads::here();
         let elsewhere = || {
             threads::leave(here);
+            threads::make_room();
             work()
         };
         let mut read = std::thread::scope(|scope| {

@@ -61,7 +61,7 @@ impl Act {
         self
     }
 
-    pub fn build(&self) -> Result<Box<dyn Action>, InputError> {
+    pub fn build(&self) -> Result<Arc<dyn Action>, InputError> {
         let kind = opsctl::action::kind(self.kind).expect("a kind of that name");
         (kind.build)(&inputs_of(kind.inputs, &self.inputs))
     }

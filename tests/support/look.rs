@@ -70,7 +70,7 @@ impl Look {
         self
     }
 
-    pub fn build(&self) -> Result<Box<dyn Probe>, InputError> {
+    pub fn build(&self) -> Result<Arc<dyn Probe>, InputError> {
         let kind = opsctl::probe::kind(self.kind).expect("a kind of that name");
         (kind.build)(&inputs_of(kind.inputs, &self.inputs))
     }

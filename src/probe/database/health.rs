@@ -1,6 +1,7 @@
 //! The health of a database server, as one database of it sees it: connections, locks, replication, space, statements.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -53,7 +54,7 @@ pub static KIND: Kind = Kind {
     facts: facts::FACTS,
     example: include_str!("../../../examples/probes/database.yaml"),
     limit: Duration::from_secs(30),
-    build: |inputs| Ok(Box::new(Health::new(inputs))),
+    build: |inputs| Ok(Arc::new(Health::new(inputs))),
 };
 
 struct Health {

@@ -1,7 +1,6 @@
 //! Action steps: what is done, what must hold before and after, and how it is taken back.
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 use super::step::Applies;
 use super::work::{Act, Doing, OnFailure, Phrase, Work};
@@ -49,7 +48,7 @@ impl Document<'_> {
         }
         let effect = match fields.get("effect") {
             None => doing.kind.effect.max(least),
-            Some(node) => match self.choice(node, "`effect`", &["change", "destructive"])?.as_str() {
+            Some(node) => match self.choice(node, "`effect`", &["change", "destructive"])? {
                 "destructive" => Effect::Destructive,
                 _ if least > Effect::Change => {
                     let message = format!("the action of step `{step}` is destructive, whatever the step says");
@@ -61,7 +60,7 @@ impl Document<'_> {
         };
         let on_failure = match fields.get("on_failure") {
             None => OnFailure::Stop,
-            Some(node) => match self.choice(node, "`on_failure`", keys::ON_FAILURE)?.as_str() {
+            Some(node) => match self.choice(node, "`on_failure`", keys::ON_FAILURE)? {
                 "skip" => OnFailure::Skip,
                 "retry" => OnFailure::Retry,
                 "roll_back" => OnFailure::RollBack,
@@ -97,7 +96,7 @@ impl Document<'_> {
             return Some((Doing { kind, made: self.late(inputs) }, least));
         }
         match (kind.build)(&read) {
-            Ok(action) => Some((Doing { kind, made: Made::Ready(Arc::from(action)) }, least)),
+            Ok(action) => Some((Doing { kind, made: Made::Ready(action) }, least)),
             Err(error) => {
                 let span = inputs.get(error.input).map_or_else(|| key.span.clone(), |node| node.span.clone());
                 reader.error(&span, error.message, "", error.help);
@@ -114,7 +113,7 @@ impl Document<'_> {
                 references.reads.push((node.span.clone(), reads));
                 references.late(&node);
             }
-            None => _ = self.reader.text(&node, what)?,
+            None => _ = self.reader.str(&node, what)?,
         }
         Some(Phrase(node.into_owned()))
     }

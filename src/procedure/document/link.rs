@@ -164,8 +164,8 @@ impl Document<'_> {
         let mark = reader.text(fields.required(reader, "mark", "`proven_by`")?, "`mark`")?;
         let within = fields.get("within").map(|node| reader.duration(node, "`within`"));
         let before = fields.get("before").map(|node| {
-            let text = reader.text(node, "`before`")?;
-            let time = chrono::NaiveTime::parse_from_str(&text, "%H:%M").ok();
+            let text = reader.str(node, "`before`")?;
+            let time = chrono::NaiveTime::parse_from_str(text, "%H:%M").ok();
             if time.is_none() {
                 reader.error(&node.span, format!("`{text}` is no time of day"), "", "write it as \"18:00\"");
             }

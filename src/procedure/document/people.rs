@@ -38,7 +38,7 @@ impl Document<'_> {
             self.reader.error(&body.span, message, "", "write `name: what it means`, one a line");
             return None;
         };
-        let mut points = IndexMap::new();
+        let mut points = IndexMap::with_capacity(entries.len());
         for (key, node) in entries {
             if let Err(error) = key.text.parse::<StepId>() {
                 self.reader.error(&key.span, error.to_string(), "", "");
@@ -90,7 +90,7 @@ impl Document<'_> {
         let kind = fields.required(self.reader, "kind", "`report`");
         let kind = kind.and_then(|node| self.choice(node, "`kind`", &["emergency"]));
         let file = fields.required(self.reader, "file", "`report`")?;
-        Some(Work::Report(Written { kind: kind?, file: self.phrase(file, "`file`", references)? }))
+        Some(Work::Report(Written { kind: kind?.to_owned(), file: self.phrase(file, "`file`", references)? }))
     }
 
     pub(super) fn call(&self, body: &Node) -> Option<Work> {
@@ -105,7 +105,7 @@ impl Document<'_> {
                 fields.required(reader, "run", "`procedure`")?
             }
         };
-        let text = reader.text(node, "`procedure`")?;
+        let text = reader.str(node, "`procedure`")?;
         let parsed: Result<ProcedureId, _> = text.parse();
         match parsed {
             Ok(run) => Some(Work::Procedure(Call { run })),

@@ -35,7 +35,10 @@ impl Document<'_> {
             schedule: fields.get("schedule").and_then(|node| self.schedule(node)),
             budget: fields.get("budget").and_then(|node| reader.duration(node, "`budget`")),
             escalate: fields.get("escalate").and_then(|node| self.escalate(node)),
-            report: fields.get("report").and_then(|node| self.choice(node, "`report`", &["emergency"])),
+            report: fields
+                .get("report")
+                .and_then(|node| self.choice(node, "`report`", &["emergency"]))
+                .map(str::to_owned),
             symptoms: words("symptoms"),
             lock: words("lock"),
             unattended: fields
@@ -76,12 +79,13 @@ impl Document<'_> {
         fields.required(self.reader, "to", "an escalation").and_then(|node| self.reader.text(node, "`to`"))
     }
 
-    pub(super) fn choice(&self, node: &Node, what: impl Display + Copy, choices: &[&str]) -> Option<String> {
-        let text = self.reader.text(node, what)?;
-        if choices.contains(&text.as_str()) {
-            return Some(text);
+    /// The one of `choices` that stands there.
+    pub(super) fn choice<'c>(&self, node: &Node, what: impl Display + Copy, choices: &[&'c str]) -> Option<&'c str> {
+        let text = self.reader.str(node, what)?;
+        if let Some(choice) = choices.iter().find(|choice| **choice == text) {
+            return Some(choice);
         }
-        let help = suggestion(&text, choices.iter().copied(), "it can be");
+        let help = suggestion(text, choices.iter().copied(), "it can be");
         self.reader.error(&node.span, format!("{what} cannot be `{text}`"), "", help);
         None
     }

@@ -52,7 +52,7 @@ impl Document<'_> {
         };
         let flag = |key: &str| {
             let given = fields.get(key).and_then(|node| self.choice(node, format_args!("`{key}`"), &["true", "false"]));
-            given.as_deref() == Some("true")
+            given == Some("true")
         };
         let timeout = fields.get("timeout").and_then(|node| reader.duration(node, "`timeout`"));
         let retry = fields.get("retry").map_or_else(|| Some(Retry::attempts(attempts)), |node| self.retry(node));
@@ -193,7 +193,7 @@ impl Document<'_> {
         let wait = fields.get("wait").map_or(Some(Duration::from_secs(1)), |node| reader.duration(node, "`wait`"));
         let on = match fields.get("on") {
             None => RetryOn::Both,
-            Some(node) => match self.choice(node, "`on`", &["failed", "errored"])?.as_str() {
+            Some(node) => match self.choice(node, "`on`", &["failed", "errored"])? {
                 "failed" => RetryOn::Failed,
                 _ => RetryOn::Errored,
             },
@@ -239,7 +239,7 @@ impl Document<'_> {
             return Some(Look { kind: found, made: self.late(inputs) });
         }
         match (found.build)(&read) {
-            Ok(probe) => Some(Look { kind: found, made: Made::Ready(Arc::from(probe)) }),
+            Ok(probe) => Some(Look { kind: found, made: Made::Ready(probe) }),
             Err(error) => {
                 let span = inputs.get(error.input).map_or_else(|| key.span.clone(), |node| node.span.clone());
                 reader.error(&span, error.message, "", error.help);
@@ -302,7 +302,7 @@ fn implied(expectations: &mut Vec<Expectation>, looks: &[Look]) {
         let named = |fact: &str| fact == spec.name || others.iter().any(|other| belongs_to(fact, other));
         if !expectations.iter().any(|expectation| named(&expectation.fact)) {
             let condition = Condition::Is(Literal::Bool(true));
-            expectations.insert(0, Expectation { level, fact: spec.name.to_owned(), condition });
+            expectations.insert(0, Expectation { level, fact: spec.name.into(), condition });
         }
     }
 }

@@ -22,9 +22,9 @@ const NO_ERRORS: &str = "0 errors";
 /// What the looks and the actions of a step are given. `vars` are the site's.
 pub fn inputs(reader: &Reader, step: &Step, node: &Node, vars: &Vars) {
     let bodies = match (node.get("probe"), node.get("gather")) {
-        (Some(probe), _) => vec![probe],
-        (_, Some(gather)) => gather.list().map_or_else(|| vec![gather], |items| items.iter().collect()),
-        _ => Vec::new(),
+        (Some(probe), _) => std::slice::from_ref(probe),
+        (_, Some(gather)) => gather.list().unwrap_or(std::slice::from_ref(gather)),
+        _ => &[],
     };
     for (look, body) in step.looks.iter().zip(bodies) {
         each(reader, step, look.kind.inputs, body, vars);

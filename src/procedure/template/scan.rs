@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use compact_str::CompactString;
 use minijinja::ErrorKind;
+use smallvec::SmallVec;
 
 use crate::model::outcome::Outcome;
 
@@ -25,6 +26,9 @@ enum Word<'t> {
     Sign(&'t str),
 }
 
+/// As many words as most expressions have.
+const USUAL: usize = 8;
+
 /// A value that stands in an expression.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Literal<'t> {
@@ -35,16 +39,16 @@ pub enum Literal<'t> {
 /// An expression, or what is between two braces of a template.
 #[derive(Debug)]
 pub struct Scan<'t> {
-    words: Vec<Word<'t>>,
+    words: SmallVec<[Word<'t>; USUAL]>,
     /// Of all its names, one after the other.
-    parts: Vec<&'t str>,
+    parts: SmallVec<[&'t str; USUAL]>,
 }
 
 impl<'t> Scan<'t> {
     /// `name['part'].other` is one name.
     #[must_use]
     pub fn new(text: &'t str) -> Self {
-        let mut scan = Self { words: Vec::with_capacity(8), parts: Vec::with_capacity(8) };
+        let mut scan = Self { words: SmallVec::new(), parts: SmallVec::new() };
         let mut words = words_of(text).peekable();
         while let Some(word) = words.next() {
             match (scan.words.as_mut_slice(), word) {
@@ -140,8 +144,7 @@ pub fn plain_reads(expression: &str) -> Option<Vec<CompactString>> {
     if !expression.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
         return None;
     }
-    let mut words = Vec::with_capacity(8);
-    words.extend(words_of(expression));
+    let words: SmallVec<[Word<'_>; USUAL]> = words_of(expression).collect();
     let mut reads = Vec::with_capacity(2);
     plain(&words, &mut reads, 0)?.is_empty().then(|| super::sorted(reads))
 }
