@@ -14,10 +14,13 @@ fn pair() -> (Server, Server) {
     let replica = Server::start(&["--replicaof", "127.0.0.1", &port]);
     master.run("SET a 1");
     wait_until("the replica in step", || {
-        let (master, replica) = (ask(&master.url("")).subject(), ask(&replica.url("")).subject());
+        let (master, replica) = (ask(&master.url("")), ask(&replica.url("")).subject());
+        // The replica has everything up to a tenth of a second before the master takes note of it.
+        let is_online = |line: &String| line.contains("state=online");
         fact(&replica, "link_up") == &Value::Bool(true)
             && count(&replica, "keys") == 1.0
-            && master.facts.get("lag") == Some(&Value::bytes(0))
+            && master.run().expect("a look").evidence.iter().flat_map(|seen| &seen.lines).any(is_online)
+            && master.subject().facts.get("lag") == Some(&Value::bytes(0))
     });
     (master, replica)
 }
