@@ -11,7 +11,7 @@ import tempfile
 
 import data
 import servers
-from measure import Program, compare
+from measure import Program, Rest, compare
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -32,6 +32,7 @@ class Bench:
         self.opsctl = os.path.join(scratch, "opsctl")
         subprocess.run(["install", opsctl, self.opsctl], check=True)
         self.rows, self.missed = [], []
+        self.rest = Rest(PATIENCE)
         self.data = data.make(CACHE, os.path.join(ROOT, "procedures", "helpdesk"))
 
     def site(self, name, packs, **variables):
@@ -51,7 +52,7 @@ class Bench:
     def run(self, what, programs, goals=(), runs=RUNS):
         """One table row for each program; `goals` are (other program, greatest ratio), `None` for the time in ms."""
         print(f"{what} ...", flush=True)
-        compare(os.path.join(CACHE, "meas"), programs, runs, self.scratch, PATIENCE)
+        compare(os.path.join(CACHE, "meas"), programs, runs, self.scratch, self.rest)
         first, goals = programs[0], dict(goals)
         for program in programs:
             ratio = "" if program is first else f"{first.ratio(program):.3f}"
@@ -161,14 +162,14 @@ file: {{ {backup}: {{ exists: true, size: {{ and: [{{ gt: 1000000 }}, {{ lt: 100
         return "\n".join(head + self.rows)
 
 
-def machine():
+def machine(rest):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = re.search(r"model name\s*: (.*)", file.read())
     versions = [output("rg", "--version").split("\n")[0], output("bash", "--version").split("(")[0].split(",")[0].replace("GNU bash", "bash")]
     versions += [tool for tool in (output("gzip", "--version").split("\n")[0], output("rustc", "--version")) if tool]
     load = os.getloadavg()[0]
-    return (f"{datetime.date.today()}, {os.cpu_count()} cores ({model.group(1) if model else platform.machine()}), Linux {platform.release()}, "
-            f"load {load:.1f}, medians of {RUNS} runs (start: twice as many, gzip: a third, at least 5). {', '.join(versions)}.")
+    return (f"{datetime.date.today()}, {os.cpu_count()} cores ({model.group(1) if model else platform.machine(bench.rest)}), Linux {platform.release()}, "
+            f"load {load:.1f}, medians of {RUNS} runs (start: twice as many, gzip: a third, at least 5), {rest.disturbed} of {rest.rounds} rounds without rest. {', '.join(versions)}.")
 
 
 def write(page, text):
@@ -190,9 +191,9 @@ def main():
         bench = Bench(opsctl, scratch)
         for part in parts or PARTS:
             getattr(bench, part)()
-    print(f"\n{machine()}\n\n{bench.table()}\n")
+    print(f"\n{machine(bench.rest)}\n\n{bench.table()}\n")
     if not parts:
-        write(os.path.join(ROOT, "docs", "performance.md"), f"{machine()}\n\n{bench.table()}")
+        write(os.path.join(ROOT, "docs", "performance.md"), f"{machine(bench.rest)}\n\n{bench.table()}")
     for missed in bench.missed:
         print(f"missed: {missed}")
     return 2 if bench.missed else 0

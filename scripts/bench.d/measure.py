@@ -37,11 +37,48 @@ def busy_share(seconds):
     return (later_busy - busy) / max(1, later_total - total)
 
 
-def wait_for_quiet(patience):
-    """Others may work on this machine; their work is not to be measured."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and busy_share(0.2) > 0.1:
-        pass
+class Rest:
+    """Waits for a machine that is at rest: the work of others is not to be measured. Others are the programs on it, and
+    the machines that share the processors with a virtual one, of which only the pace of the processors tells: a piece
+    of work that is always the same then takes up to two and a half times as long."""
+
+    SLOWER = 1.15
+
+    def __init__(self, patience):
+        self.patience = patience
+        self.rounds = self.disturbed = 0
+        self.best = min(self.pace() for _ in range(50))
+
+    @staticmethod
+    def pace():
+        """The time that the slowest of the processors takes for some milliseconds' work."""
+        def work(processor):
+            os.sched_setaffinity(0, {processor})
+            begin = time.perf_counter()
+            for _ in range(100_000):
+                pass
+            return time.perf_counter() - begin
+        processors = os.sched_getaffinity(0)
+        try:
+            return max(work(processor) for processor in processors)
+        finally:
+            os.sched_setaffinity(0, processors)
+
+    def found(self):
+        if busy_share(0.2) > 0.1:
+            return False
+        pace = self.pace()
+        self.best = min(self.best, pace)
+        return pace <= self.best * self.SLOWER
+
+    def wait(self):
+        """At most as long as patience lasts; what is measured without rest is counted."""
+        deadline = time.monotonic() + self.patience
+        self.rounds += 1
+        while not self.found():
+            if time.monotonic() > deadline:
+                self.disturbed += 1
+                return
 
 
 def once(meas, program, scratch):
@@ -55,12 +92,12 @@ def once(meas, program, scratch):
     return float(wall), float(cpu), int(peak) / 1024
 
 
-def compare(meas, programs, runs, scratch, patience):
+def compare(meas, programs, runs, scratch, rest):
     """Fills the programs' times; the first round, which warms the caches, does not count."""
     for program in programs:
         once(meas, program, scratch)
     for number in range(runs):
-        wait_for_quiet(patience)
+        rest.wait()
         # Whoever comes first finds a machine that has gone to sleep: each of them in turn, and none that is alone.
         if len(programs) == 1:
             once(meas, programs[0], scratch)
