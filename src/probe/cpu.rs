@@ -59,8 +59,9 @@ impl Probe for Cpu {
             let cancel = cx.cancel.clone();
             let read = move || {
                 let text = fs::read_to_string(STAT).map_err(|error| ProbeError::io(STAT, &error))?;
-                let times = Times::parse(&text)
-                    .ok_or_else(|| ProbeError::new("bad_answer", format!("{STAT} has no line `cpu`")))?;
+                let times = Times::parse(&text).ok_or_else(|| {
+                    ProbeError::new("bad_answer", format!("{STAT} has no line of a core, such as `cpu0`"))
+                })?;
                 Ok((times, ProcessTable::read(Scope::All, &cancel)?))
             };
             let Measured { before, after, over } = measure(self.interval, cx, read).await?;
@@ -75,11 +76,10 @@ impl Probe for Cpu {
     }
 }
 
-/// Ticks since the start of the machine.
+/// Ticks since the start of the machine, by core, such as `cpu0`. The kernel's line of all of them is left out: it
+/// rounds that line and each core's on its own, so that the busiest core could seem less busy than all together.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Times {
-    all: Ticks,
-    /// By name, such as `cpu0`.
     cores: HashMap<String, Ticks>,
 }
 
@@ -96,7 +96,6 @@ const STEAL: usize = 7;
 
 impl Times {
     pub(crate) fn parse(stat: &str) -> Option<Self> {
-        let mut all = None;
         let mut cores = HashMap::new();
         for line in stat.lines().take_while(|line| line.starts_with("cpu")) {
             let mut words = line.split_ascii_whitespace();
@@ -106,13 +105,11 @@ impl Times {
             for (tick, word) in ticks.iter_mut().zip(words) {
                 *tick = word.parse().ok()?;
             }
-            if name == "cpu" {
-                all = Some(ticks);
-            } else {
+            if name != "cpu" {
                 cores.insert(name.to_owned(), ticks);
             }
         }
-        Some(Self { all: all?, cores })
+        (!cores.is_empty()).then_some(Self { cores })
     }
 }
 
@@ -123,10 +120,14 @@ struct Shares {
 }
 
 impl Shares {
-    fn between(before: &Ticks, after: &Ticks) -> Option<Self> {
-        let spent: Ticks = std::array::from_fn(|index| after[index].saturating_sub(before[index]));
-        let total: u64 = spent.iter().sum();
-        (total > 0).then_some(Self { spent, total })
+    fn between(before: &Ticks, after: &Ticks) -> Self {
+        let spent: Ticks = std::array::from_fn(|column| after[column].saturating_sub(before[column]));
+        Self { spent, total: spent.iter().sum() }
+    }
+
+    fn together(mut self, other: &Self) -> Self {
+        self.spent.iter_mut().zip(other.spent).for_each(|(spent, more)| *spent += more);
+        Self { total: self.total + other.total, ..self }
     }
 
     fn of(&self, columns: &[usize]) -> f64 {
@@ -141,7 +142,10 @@ impl Shares {
 
 /// `None` when no tick went by.
 fn describe(before: &Times, after: &Times) -> Option<Subject> {
-    let shares = Shares::between(&before.all, &after.all)?;
+    let of_core = |(name, ticks)| Some(Shares::between(before.cores.get(name)?, ticks));
+    let cores: Vec<Shares> = after.cores.iter().filter_map(of_core).filter(|core| core.total > 0).collect();
+    let busiest_core = cores.iter().map(Shares::busy).max_by(f64::total_cmp)?;
+    let shares = cores.into_iter().reduce(|all, core| all.together(&core))?;
     let mut subject = Subject::new("cpu").with("busy", Value::percent(shares.busy()));
     let parts: [(&str, &[usize]); 5] = [
         ("user", &[USER, NICE]),
@@ -153,10 +157,7 @@ fn describe(before: &Times, after: &Times) -> Option<Subject> {
     for (name, columns) in parts {
         subject.set(name, Value::percent(shares.of(columns)));
     }
-    let of_core = |(name, ticks)| Some(Shares::between(before.cores.get(name)?, ticks)?.busy());
-    if let Some(busiest) = after.cores.iter().filter_map(of_core).max_by(f64::total_cmp) {
-        subject.set("busiest_core", Value::percent(busiest));
-    }
+    subject.set("busiest_core", Value::percent(busiest_core));
     subject.set("cores", Value::count(after.cores.len() as u64));
     Some(subject)
 }
@@ -224,6 +225,14 @@ mod tests {
         }
         assert_eq!(share(&subject, "busiest_core"), 100.0);
         assert_eq!(subject.facts["cores"], Value::count(2));
+    }
+
+    #[test]
+    fn the_busiest_core_is_at_least_as_busy_as_all_whatever_the_kernel_rounds() {
+        let times = |text| Times::parse(text).expect("times");
+        let (before, after) = (times("cpu 0 0 0 0\ncpu0 0 0 0 0\n"), times("cpu 99 0 0 1\ncpu0 98 0 0 2\n"));
+        let subject = describe(&before, &after).expect("a subject");
+        assert_eq!(share(&subject, "busiest_core"), share(&subject, "busy"));
     }
 
     #[test]
