@@ -168,7 +168,7 @@ def machine(rest):
     versions = [output("rg", "--version").split("\n")[0], output("bash", "--version").split("(")[0].split(",")[0].replace("GNU bash", "bash")]
     versions += [tool for tool in (output("gzip", "--version").split("\n")[0], output("rustc", "--version")) if tool]
     load = os.getloadavg()[0]
-    return (f"{datetime.date.today()}, {os.cpu_count()} cores ({model.group(1) if model else platform.machine(bench.rest)}), Linux {platform.release()}, "
+    return (f"{datetime.date.today()}, {os.cpu_count()} cores ({model.group(1) if model else platform.machine()}), Linux {platform.release()}, "
             f"load {load:.1f}, medians of {RUNS} runs (start: twice as many, gzip: a third, at least 5), {rest.disturbed} of {rest.rounds} rounds without rest. {', '.join(versions)}.")
 
 
