@@ -136,7 +136,7 @@ fn every_built_in_procedure_loads() {
     assert_eq!(builtin_packs(), ["helpdesk", "host"]);
     let mut site = example_site();
     for pack in builtin_packs() {
-        site.packs = vec![PackRef::Builtin(pack.to_owned())];
+        site.packs = vec![PackRef::Builtin(pack.to_owned()).into()];
         assert!(!load_all(&site).is_empty(), "{pack} has procedures");
     }
 }

@@ -15,7 +15,8 @@ fn helpdesk() -> (Library, Site) {
                 databases: { helpdesk: { url: \"sqlite:///nowhere\" } }\n";
     std::fs::write(&file, site).expect("written");
     let site = Site::read(&file).expect("a site file without mistakes");
-    assert_eq!(site.packs, [PackRef::Builtin("helpdesk".to_owned())]);
+    let packs: Vec<&PackRef> = site.packs.iter().map(|listed| &listed.pack).collect();
+    assert_eq!(packs, [&PackRef::Builtin("helpdesk".to_owned())]);
     let library = Library::open(&site, &Vars::new()).expect("a library");
     (library, site)
 }

@@ -65,7 +65,7 @@ impl Findings {
 
     /// A folder as if it were the only pack: what the site file has for others is not looked at.
     fn folder(&mut self, path: &Path, site: &mut Site, globals: &Globals) -> Result<(), Failure> {
-        site.packs = vec![PackRef::Folder(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))];
+        site.packs = vec![PackRef::Folder(std::path::absolute(path).unwrap_or_else(|_| path.to_owned())).into()];
         match Library::open(site, &settings::set(globals)?) {
             Ok(library) => _ = self.vet(site, &library, |_| Diagnostics::default()),
             Err(wrong) => self.problems.extend(wrong),

@@ -18,7 +18,7 @@ use crate::model::outcome::Exit;
 use crate::model::secret::Mask;
 use crate::procedure::cases::{self, Case, Miss};
 use crate::procedure::diagnostic::Diagnostics;
-use crate::procedure::site::{PackRef, Site};
+use crate::procedure::site::{ListedPack, PackRef, Site};
 
 pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
     let site = settings::site(globals)?;
@@ -56,7 +56,7 @@ pub fn run(matches: &ArgMatches, globals: &Globals) -> Done {
 
 /// The packs of the site that are folders; those that are built in are tested before they are shipped.
 fn folders(site: &Site) -> Vec<PathBuf> {
-    let folder = |pack: &PackRef| match pack {
+    let folder = |listed: &ListedPack| match &listed.pack {
         PackRef::Folder(folder) => Some(folder.clone()),
         PackRef::Builtin(_) => None,
     };

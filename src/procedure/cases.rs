@@ -135,8 +135,9 @@ pub fn read(path: &Path, site: &Site, set: &Vars) -> Result<Vec<Case>, Diagnosti
         .map_err(|error| general(format!("{}: {error}", path.display()), PLACE))?;
     let mut site = site.clone();
     // A pack of the site has the others beside it, whose procedures it may call.
-    if !site.packs.contains(&PackRef::Folder(pack.to_owned())) {
-        site.packs = vec![PackRef::Folder(pack.to_owned())];
+    let pack = PackRef::Folder(pack.to_owned());
+    if !site.packs.iter().any(|listed| listed.pack == pack) {
+        site.packs = vec![pack.into()];
     }
     let source = read_source(path)?;
     let node = yaml::parse(&source).map_err(Diagnostics)?;

@@ -85,6 +85,12 @@ impl Diagnostic {
         }
     }
 
+    /// The same about a place.
+    #[must_use]
+    pub fn at(self, source: Arc<Source>, span: Range<usize>) -> Self {
+        Self { source: Some(source), span, ..self }
+    }
+
     /// `file:line:column`, or nothing without a source.
     #[must_use]
     pub fn place(&self) -> String {

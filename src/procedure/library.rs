@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use super::diagnostic::{Diagnostic, Diagnostics, Source, suggestion};
 use super::document::{self, Procedure};
 use super::inputs::Surroundings;
-use super::site::{PackRef, Site};
+use super::site::{ListedPack, PackRef, Site};
 use super::template::Vars;
 use super::yaml;
 use crate::model::id::ProcedureId;
@@ -123,11 +123,11 @@ impl Library {
     pub fn open(site: &Site, set: &Vars) -> Result<Self, Diagnostics> {
         let mut library = Self::default();
         let mut problems = Diagnostics::default();
-        for pack in &site.packs {
+        for listed in &site.packs {
             let index = library.vars.len();
-            let found = match pack {
-                PackRef::Builtin(name) => shipped(name),
-                PackRef::Folder(folder) => files_of(folder),
+            let found = match &listed.pack {
+                PackRef::Builtin(name) => shipped(name, listed),
+                PackRef::Folder(folder) => files_of(folder, listed),
             };
             match found {
                 Ok((defaults, found)) => {
@@ -360,7 +360,7 @@ pub fn builtin_pack_with(group: &str) -> Option<&'static str> {
     SHIPPED.iter().find_map(pack_of)
 }
 
-fn shipped(pack: &str) -> Result<Found, Diagnostics> {
+fn shipped(pack: &str, listed: &ListedPack) -> Result<Found, Diagnostics> {
     let mut defaults = Vars::new();
     let mut found = Vec::new();
     let mut known = false;
@@ -378,13 +378,13 @@ fn shipped(pack: &str) -> Result<Found, Diagnostics> {
     }
     let help =
         format!("{}; a folder is written with a slash: `./{pack}`", suggestion(pack, builtin_packs(), "built in are"));
-    Err(Diagnostics(vec![Diagnostic::general(format!("there is no built-in pack `{pack}`"), help)]))
+    Err(listed.wrong(format!("there is no built-in pack `{pack}`"), help))
 }
 
-fn files_of(folder: &Path) -> Result<Found, Diagnostics> {
+fn files_of(folder: &Path, listed: &ListedPack) -> Result<Found, Diagnostics> {
     let fail = |path: &Path, error: &std::io::Error| {
         let help = "`packs` of the site file names built-in packs and folders";
-        Diagnostics(vec![Diagnostic::general(format!("cannot read the pack {}: {error}", shown(path)), help)])
+        listed.wrong(format!("cannot read the pack {}: {error}", shown(path)), help)
     };
     let sorted = |folder: &Path| -> Result<Vec<DirEntry>, Diagnostics> {
         let entries = std::fs::read_dir(folder).map_err(|error| fail(folder, &error))?;

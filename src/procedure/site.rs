@@ -1,14 +1,16 @@
 //! The site file: where this installation is, what its variables and databases are.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
+use compact_str::CompactString;
 use indexmap::IndexMap;
 
 use super::decode::Reader;
-use super::diagnostic::{Diagnostics, Source, nearest};
+use super::diagnostic::{Diagnostic, Diagnostics, Source, nearest};
 use super::inputs::secret;
 use super::keys;
 use super::template::Vars;
@@ -26,7 +28,7 @@ use telling::Telling;
 pub struct Site {
     pub name: String,
     pub timezone: chrono_tz::Tz,
-    pub packs: Vec<PackRef>,
+    pub packs: Vec<ListedPack>,
     pub vars: Vars,
     pub databases: IndexMap<String, Database>,
     pub services: IndexMap<String, ManagedService>,
@@ -39,6 +41,30 @@ pub struct Site {
     pub folder: PathBuf,
     /// The site file; none when this machine is checked without one.
     pub file: Option<PathBuf>,
+}
+
+/// A pack, and where the site file lists it: nowhere when it does not.
+#[derive(Clone, Debug)]
+pub struct ListedPack {
+    pub pack: PackRef,
+    pub place: Option<(Arc<Source>, Range<usize>)>,
+}
+
+impl ListedPack {
+    /// Why it is none.
+    pub fn wrong(&self, message: impl Into<String>, help: impl Into<String>) -> Diagnostics {
+        let wrong = Diagnostic::general(message, help);
+        Diagnostics(vec![match &self.place {
+            Some((source, span)) => wrong.at(Arc::clone(source), span.clone()),
+            None => wrong,
+        }])
+    }
+}
+
+impl From<PackRef> for ListedPack {
+    fn from(pack: PackRef) -> Self {
+        Self { pack, place: None }
+    }
 }
 
 /// A built-in pack by name, or a folder.
@@ -83,7 +109,7 @@ impl Site {
         Self {
             name: host.to_owned(),
             timezone: local_timezone(),
-            packs: vec![PackRef::Builtin("host".to_owned())],
+            packs: vec![PackRef::Builtin("host".to_owned()).into()],
             vars: Vars::new(),
             databases: IndexMap::new(),
             services: IndexMap::new(),
@@ -171,8 +197,14 @@ fn read(reader: &Reader, node: &Node, path: &Path) -> Option<Site> {
     let name = fields.required(reader, "site", "the site file").and_then(|node| reader.text(node, "`site`"));
     let timezone = fields.get("timezone").map_or_else(|| Some(local_timezone()), |node| timezone(reader, node));
     let packs = match fields.get("packs") {
-        Some(node) => reader.words(node, "`packs`").into_iter().map(|(_, word)| pack_ref(&word, &folder)).collect(),
-        None => vec![PackRef::Builtin("host".to_owned())],
+        Some(node) => {
+            let listed = |(span, word): (_, CompactString)| ListedPack {
+                pack: pack_ref(&word, &folder),
+                place: Some((Arc::clone(&reader.source), span)),
+            };
+            reader.words(node, "`packs`").into_iter().map(listed).collect()
+        }
+        None => vec![PackRef::Builtin("host".to_owned()).into()],
     };
     let (roles, telling) = telling::read(reader, &fields, &folder);
     Some(Site {

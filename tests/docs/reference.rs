@@ -207,7 +207,7 @@ fn procedures() -> String {
         let of_pack = std::fs::read_to_string(folder.join("pack.yaml")).expect("a pack.yaml in every built-in pack");
         write!(text, "\n## {pack}\n\n{}", needed(&folder, &of_pack)).ok();
         write!(text, "Its variables where the site file gives no others:\n\n```yaml\n{of_pack}```\n").ok();
-        let site = Site { packs: vec![PackRef::Builtin(pack.to_owned())], ..site_for_everything() };
+        let site = Site { packs: vec![PackRef::Builtin(pack.to_owned()).into()], ..site_for_everything() };
         let library = Library::open(&site, &opsctl::procedure::template::Vars::new()).expect("a pack that opens");
         let loaded = library.load(library.ids(), &site);
         for procedure in loaded.unwrap_or_else(|wrong| panic!("{}", wrong.render(false))) {

@@ -93,12 +93,20 @@ fn a_pack_that_is_not_there_is_refused_with_those_that_are() {
         &said,
         r"
 error: there is no built-in pack `helpdsk`
- |
- = help: did you mean `helpdesk`? Built in are helpdesk, host; a folder is written with a slash: `./helpdsk`
+ --> opsctl.yaml:2:9
+  |
+2 | packs: [helpdsk, ./none]
+  |         ^^^^^^^
+  |
+  = help: did you mean `helpdesk`? Built in are helpdesk, host; a folder is written with a slash: `./helpdsk`
 
 error: cannot read the pack none: No such file or directory (os error 2)
- |
- = help: `packs` of the site file names built-in packs and folders
+ --> opsctl.yaml:2:18
+  |
+2 | packs: [helpdsk, ./none]
+  |                  ^^^^^^
+  |
+  = help: `packs` of the site file names built-in packs and folders
 ",
     );
 }

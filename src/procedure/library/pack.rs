@@ -8,7 +8,7 @@ use super::{SHIPPED, read_source};
 use crate::procedure::decode::Reader;
 use crate::procedure::diagnostic::{Diagnostics, Source};
 use crate::procedure::site::telling::{Policy, read_policies};
-use crate::procedure::site::{self, PackRef, Site};
+use crate::procedure::site::{self, ListedPack, PackRef, Site};
 use crate::procedure::template::Vars;
 use crate::procedure::{keys, yaml};
 
@@ -37,7 +37,7 @@ impl Pack {
 /// The policies of the packs, the first pack before the others. A pack that cannot be read has none: opening the library
 /// says why.
 pub fn policies(site: &Site) -> impl Iterator<Item = (String, Policy)> {
-    let source = |pack: &PackRef| match pack {
+    let source = |listed: &ListedPack| match &listed.pack {
         PackRef::Builtin(name) => {
             let file = format!("{name}/{PACK_FILE}");
             let (_, text) = SHIPPED.iter().find(|(path, _)| *path == file)?;

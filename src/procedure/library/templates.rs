@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{SHIPPED, read_source};
 use crate::procedure::diagnostic::{Diagnostic, Diagnostics, suggestion};
 use crate::procedure::site::telling::Texts;
-use crate::procedure::site::{PackRef, Site};
+use crate::procedure::site::{ListedPack, PackRef, Site};
 
 const FOLDER: &str = "templates";
 const ENDING: &str = ".txt";
@@ -41,8 +41,8 @@ fn known(site: &Site) -> &Texts {
 }
 
 /// The texts of a pack in the order of their names.
-fn of_pack(pack: &PackRef) -> Vec<(String, Result<String, String>)> {
-    let mut texts: Vec<_> = match pack {
+fn of_pack(listed: &ListedPack) -> Vec<(String, Result<String, String>)> {
+    let mut texts: Vec<_> = match &listed.pack {
         PackRef::Builtin(pack) => {
             let within = format!("{pack}/{FOLDER}/");
             let named = |(path, text): &(&str, &str)| {
