@@ -162,6 +162,27 @@ fn content_of_no_known_kind_is_not_called_intact() {
     assert_eq!(seen.notes, ["a.gpg has content of no kind that can be checked"]);
 }
 
+#[test]
+fn why_it_is_not_known_whether_a_backup_is_complete_is_told_to_those_who_ask() {
+    let folder = folder();
+    let seen = |name: &str, content: &[u8], asked: &[&str]| {
+        let file = folder.path().join(name);
+        fs::write(&file, content).expect("a backup");
+        Look::new("backup", json!({ "file": file })).asked(asked).subject()
+    };
+    let without_comments =
+        filter("gzip", &[], b"CREATE TABLE `tickets` (id int);\nINSERT INTO `tickets` VALUES (1);\n");
+    let asked = seen("a.sql.gz", &without_comments, &["complete"]);
+    assert_eq!((fact(&asked, "complete"), fact(&asked, "intact")), (None, YES));
+    let why = "it has neither the header nor the last line of a dump (one without comments has none)";
+    assert_eq!(asked.notes, [format!("whether a.sql.gz is complete cannot be told: {why}")]);
+    assert!(seen("a.sql.gz", &without_comments, &["intact"]).notes.is_empty());
+    let archive = seen("a.tar", &tar(folder.path()), &["complete"]);
+    let why = "only SQL dumps end with a line that says so; expect `intact` instead";
+    assert_eq!(archive.notes, [format!("whether a.tar is complete cannot be told: {why}")]);
+    assert!(seen("a.sql", sqlite_dump(), &["complete"]).notes.is_empty());
+}
+
 fn tar(folder: &Path) -> Vec<u8> {
     let name = "n".repeat(150);
     fs::write(folder.join(&name), vec![1; 300_000]).expect("a file with a long name");

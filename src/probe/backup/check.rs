@@ -1,5 +1,6 @@
 //! Reading one backup: its facts, and what is wrong with it.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -73,6 +74,10 @@ pub async fn look(
     if depth == Depth::Head {
         subject.facts.extend(found.compression.map(|found| ("compression".to_owned(), Value::text(found.word()))));
     } else {
+        let is_asked = cx.asked.iter().any(|fact| fact == "complete");
+        if is_asked && let Some(why) = why_not_known_complete(&found) {
+            subject.note(format!("whether {} is complete cannot be told: {why}", name_of(path)));
+        }
         report(found, path, wanted, subject);
     }
     Ok(())
@@ -129,8 +134,24 @@ async fn restore(path: &Path, wanted: &[String], bound: &Bound, found: &mut Find
     Ok(())
 }
 
+fn name_of(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}
+
+/// Nothing about a backup that is said to be damaged or doubtful already.
+fn why_not_known_complete(found: &Findings) -> Option<&'static str> {
+    let content = found.content.as_ref().filter(|_| found.troubles.is_empty() && found.doubt.is_none())?;
+    match (content.complete, content.kind) {
+        (Some(_), _) => None,
+        (None, Kind::Other) => {
+            Some("it has neither the header nor the last line of a dump (one without comments has none)")
+        }
+        (None, _) => Some("only SQL dumps end with a line that says so; expect `intact` instead"),
+    }
+}
+
 fn report(mut found: Findings, path: &Path, wanted: &[String], subject: &mut Subject) {
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let name = name_of(path);
     if let Some(Content { kind, complete: Some(false), .. }) = found.content
         && let Some(line) = kind.last_line()
         && found.troubles.is_empty()

@@ -9,6 +9,7 @@ use super::work::Work;
 use super::{Document, Look, Made, References, Retry, RetryOn, Step, StepKind, belongs_to};
 use crate::model::expectation::{Expectation, Level};
 use crate::model::id::StepId;
+use crate::model::input::Need;
 use crate::probe;
 use crate::procedure::decode::Fields;
 use crate::procedure::diagnostic::suggestion;
@@ -220,8 +221,12 @@ impl Document<'_> {
     fn look(&self, node: &Node, kind: StepKind, step: &str, applies: Applies, attempts: &mut u32) -> Option<Look> {
         let reader = self.reader;
         let word = kind.word();
-        let help =
-            std::fmt::from_fn(|f| write!(f, "write `{word}: {{ http: {{ url: ... }} }}`; kinds are {}", kind_names()));
+        let help = std::fmt::from_fn(|f| match node.scalar().and_then(probe::kind) {
+            Some(kind) => {
+                write!(f, "write `{word}: {{ {} }}`; `opsctl explain {}` tells its inputs", empty(kind), kind.name)
+            }
+            None => write!(f, "write `{word}: {{ http: {{ url: ... }} }}`; kinds are {}", kind_names()),
+        });
         let (key, inputs) = reader.single(node, format_args!("`{word}` of step `{step}`"), help)?;
         let Some(found) = probe::kind(&key.text) else {
             let help = suggestion(&key.text, probe::KINDS.iter().map(|kind| kind.name), "kinds are");
@@ -283,6 +288,13 @@ impl Document<'_> {
 pub(super) enum Applies {
     Yes,
     Never,
+}
+
+/// A look of this kind, as it is written with no more inputs than it must have.
+fn empty(kind: &probe::Kind) -> String {
+    let inputs = kind.inputs.iter().filter(|input| input.need == Need::Required);
+    let inputs: Vec<String> = inputs.map(|input| format!(" {}: ... ", input.name)).collect();
+    format!("{}: {{{}}}", kind.name, inputs.join(","))
 }
 
 fn kind_names() -> String {

@@ -118,6 +118,15 @@ error: `probe` of step `home` has exactly one key
 }
 
 #[test]
+fn a_kind_without_its_mapping_is_told_how_it_is_written() {
+    let of = |kind: &str| complaints(&of_step(&format!("\nid: home\nprobe: {kind}\nexpect: {{ answers: true }}\n")));
+    let help = |kind: &str| of(kind).lines().find(|line| line.contains("= help")).expect("a help").trim().to_owned();
+    assert_eq!(help("memory"), "= help: write `probe: { memory: {} }`; `opsctl explain memory` tells its inputs");
+    assert_eq!(help("http"), "= help: write `probe: { http: { url: ... } }`; `opsctl explain http` tells its inputs");
+    assert!(help("nothing").contains("kinds are http, "));
+}
+
+#[test]
 fn a_step_without_a_kind_is_refused() {
     let said = complaints(&of_step(
         r"
